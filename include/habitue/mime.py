@@ -32,6 +32,7 @@ _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 _LONGEST_LINE = 998  # RFC 5322 2.1.1, without the line end
 _LINE = 76
+_FRAME = "=?utf-8?b??="
 _WORD_BYTES = 45  # in base64 with its frame: 72 of the 75 characters that RFC 2047 allows an encoded word
 
 
@@ -175,7 +176,7 @@ def _unstructured(header: str, value: str, message_id: str) -> str:
     """A header's free text: as it is where it fits on one line of ASCII, else in encoded words."""
     _checked(header, value, message_id)
     plain = value.isascii() and len(header) + 2 + len(value) <= _LINE and "=?" not in value and value == value.strip()
-    return value if plain else _encoded_words(value)
+    return value if plain else _encoded_words(header, value)
 
 
 def _mailbox(header: str, name: str, address: str, message_id: str) -> str:
@@ -184,15 +185,15 @@ def _mailbox(header: str, name: str, address: str, message_id: str) -> str:
     _checked(header, name, message_id)
     if not name:
         return spec
-    phrase = _phrase(name)
+    phrase = _phrase(header, name)
     fits = len(header) + len(phrase) + len(spec) + 5 <= _LINE and "\r" not in phrase
     return f"{phrase} <{spec}>" if fits else f"{phrase}\r\n <{spec}>"
 
 
-def _phrase(name: str) -> str:
+def _phrase(header: str, name: str) -> str:
     fits = name.isascii() and len(name) <= _LINE - 12 and "=?" not in name and name == name.strip() and "  " not in name
     if not fits:
-        return _encoded_words(name)
+        return _encoded_words(header, name)
     if _PLAIN_PHRASE.fullmatch(name):
         return name
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
@@ -219,18 +220,18 @@ def _ascii_domain(domain: str) -> str:
         return ""
 
 
-def _encoded_words(value: str) -> str:
+def _encoded_words(header: str, value: str) -> str:
     """RFC 2047 words in base64, each of whole characters, one a line: a reader joins them without the white space."""
     words: list[str] = []
     chunk: list[str] = []
-    size = 0
+    room = (_LINE - len(header) - 2 - len(_FRAME)) // 4 * 3
     for character in value:
         weight = len(character.encode())
-        if size + weight > _WORD_BYTES:
+        if weight > room:
             words.append("".join(chunk))
-            chunk, size = [], 0
+            chunk, room = [], _WORD_BYTES
         chunk.append(character)
-        size += weight
+        room -= weight
     words.append("".join(chunk))
     return "\r\n ".join(f"=?utf-8?b?{b2a_base64(word.encode(), newline=False).decode()}?=" for word in words)
 
