@@ -19,7 +19,7 @@ from habitue.sources import SourceSpec, load_source
 
 @dataclass(frozen=True)
 class House:
-    """One shop's installation. Made from plain values, so that the package knows neither Airflow nor the environment."""
+    """One shop's installation, made from plain values: the package knows neither Airflow nor the environment."""
 
     source: SourceSpec
     shop: Shop

@@ -1,0 +1,44 @@
+# Habitué. `make help` lists what there is.
+PYTHON ?= python3
+BIN := .venv/bin
+ON ?=
+OUT ?= var/demo
+SOURCE ?=
+DATA ?=
+export PYTHONWARNINGS := ignore::DeprecationWarning
+
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "Setting up .venv from the pinned set (constraints.txt) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[airflow,embedded,dev]'
+	@touch $@
+
+setup: .venv/.installed ## make .venv with the pinned set
+
+demo: .venv/.installed ## run the main job through Airflow; SOURCE=, DATA=, ON=, OUT= for your own shop
+	@$(BIN)/habitue demo --out "$(OUT)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(DATA),--data "$(DATA)") $(if $(ON),--on "$(ON)")
+
+up: .venv/.installed ## Airflow with its UI on the embedded database; Ctrl-C or `make down` stops it
+	@$(BIN)/habitue up --out "$(OUT)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(DATA),--data "$(DATA)")
+
+down: ## stop what `make up` started
+	@$(BIN)/habitue down
+
+test: .venv/.installed ## all tests, on a real PostgreSQL and a real Airflow
+	@$(BIN)/python -m pytest
+
+lint: .venv/.installed ## ruff, format, mypy strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: .venv/.installed ## speed and memory, each beside what one would use instead
+	@$(BIN)/python -m bench
+
+.PHONY: help setup demo up down test lint bench
