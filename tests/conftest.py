@@ -1,0 +1,74 @@
+"""A real PostgreSQL (the embedded one), a fake world around it. Airflow's settings stand before its first import."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, Engine, text
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = Path(tempfile.mkdtemp(prefix="habitue-test-"))
+HOME.chmod(0o755)  # the embedded PostgreSQL of root runs as another user and must reach its folder
+
+for name in [name for name in os.environ if name.startswith(("AIRFLOW", "HABITUE"))]:
+    del os.environ[name]
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(HOME / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(HOME / "airflow" / "logs"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+    }
+)
+
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[URL]:
+    from habitue.database import embedded
+
+    with embedded(HOME / "postgres") as url:
+        yield url
+    shutil.rmtree(HOME / "airflow", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated(server: URL) -> Iterator[Engine]:
+    """One database with the base's tables for all tests; nothing in it needs to outlive a power cut."""
+    from habitue.database import connect, ensure_database, upgrade
+
+    engine = connect(ensure_database(server, "habitue_tests"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for setting in ("fsync = off", "full_page_writes = off"):
+            connection.execute(text(f"alter system set {setting}"))
+        connection.execute(text("select pg_reload_conf()"))
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def base(migrated: Engine) -> Engine:
+    """The base, empty."""
+    from habitue.tables import metadata
+
+    with migrated.begin() as connection:
+        connection.execute(text(f"truncate {', '.join(metadata.tables)}"))
+    return migrated
+
+
+@pytest.fixture(scope="session")
+def real_shop() -> Path:
+    folder = SHARED / "shop"
+    if not folder.is_dir():
+        pytest.skip(f"the real shop's exports are not here ({folder.relative_to(ROOT.parent)})")
+    return folder
