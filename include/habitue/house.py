@@ -26,6 +26,11 @@ class House:
     out: Path
     database_url: str
 
+    @staticmethod
+    def settings(settings: Mapping[str, str]) -> Shop:
+        """The shop's settings alone, with the source's overrides."""
+        return load_shop(overrides=_source(settings).shop)
+
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> House:
         """From settings named like the environment's variables.
@@ -35,8 +40,7 @@ class House:
         HABITUE_OUT      where results land; default `var/demo`
         HABITUE_DATABASE_URL   the base, or HABITUE_DATABASE_URL_FILE with it inside
         """
-        data = settings.get("HABITUE_DATA")
-        spec = load_source(settings.get("HABITUE_SOURCE") or "demo_shop", data=Path(data) if data else None)
+        spec = _source(settings)
         return cls(
             source=spec,
             shop=load_shop(overrides=spec.shop),
@@ -55,6 +59,11 @@ class House:
     def work(self, on: date) -> Path:
         """Where the steps of one night hand files to each other; safe to delete when the night is over."""
         return self.out / "work" / on.isoformat()
+
+
+def _source(settings: Mapping[str, str]) -> SourceSpec:
+    data = settings.get("HABITUE_DATA")
+    return load_source(settings.get("HABITUE_SOURCE") or "demo_shop", data=Path(data) if data else None)
 
 
 def _secret(settings: Mapping[str, str], name: str) -> str:

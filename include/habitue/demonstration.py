@@ -1,0 +1,119 @@
+"""The main job on one machine: the embedded PostgreSQL, a shop, three DAGs through Airflow, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from habitue import database
+from habitue.airflow_home import AirflowHome
+
+DEMO_DAY = date(2026, 10, 1)
+DEMO_CUSTOMERS = 5000
+DAGS = ("customer_base", "quarterly_letter", "winback_calls")
+VAR = Path("var")
+PID_FILE = VAR / "up.pid"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One shop's installation on this machine."""
+
+    out: Path
+    airflow: AirflowHome
+    environment: dict[str, str]
+
+
+@contextmanager
+def site(*, source: str | None, data: Path | None, out: Path, port: int = 8080) -> Iterator[Site]:
+    """The embedded PostgreSQL with this shop's two databases, migrated; stopped when the last user leaves.
+
+    Databases are named after the folder, so that two shops never meet.
+    """
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    name = "".join(letter if letter.isalnum() else "_" for letter in out.name.lower())
+    with database.embedded(VAR / "postgres") as server:
+        base = database.ensure_database(server, f"habitue_{name}")
+        engine = database.connect(base)
+        database.upgrade(engine)
+        engine.dispose()
+        settings = {
+            "HABITUE_SOURCE": source or "demo_shop",
+            "HABITUE_DATA": str((data or out / "shop").resolve()),
+            "HABITUE_OUT": str(out),
+            "HABITUE_DATABASE_URL": base.render_as_string(hide_password=False),
+        }
+        home = AirflowHome(out / "airflow", database.ensure_database(server, f"airflow_{name}"), port)
+        yield Site(out, home, settings)
+
+
+def make_shop(folder: Path, progress: Progress) -> None:
+    """The demonstration shop's exports, unless they are there already."""
+    from habitue.demo_shop import write_shop
+
+    if (folder / "made.json").exists():
+        return
+    task = progress.add_task("making the demonstration shop", total=DEMO_CUSTOMERS)
+    counts = write_shop(
+        folder,
+        customers=DEMO_CUSTOMERS,
+        seed=1,
+        until=date(2026, 9, 30),
+        on_progress=lambda done: progress.update(task, completed=done),
+    )
+    (folder / "made.json").write_text(json.dumps(counts, indent=1))
+    progress.update(task, completed=DEMO_CUSTOMERS)
+
+
+def run_demo(console: Console, *, source: str | None, data: Path | None, on: date, out: Path) -> None:
+    """Plays `on`: the customer base of that night, then both campaigns, each DAG through `airflow dags test`."""
+    from habitue.report import summary_table
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        starting = progress.add_task("starting PostgreSQL")
+        with site(source=source, data=data, out=out) as place:
+            progress.update(starting, total=1, completed=1)
+            if source is None:
+                make_shop(place.out / "shop", progress)
+            settings: Mapping[str, str] = {**place.environment, "HABITUE_TODAY": on.isoformat()}
+            migrating = progress.add_task("preparing Airflow's own tables")
+            place.airflow.migrate(settings)
+            progress.update(migrating, total=1, completed=1)
+            for dag_id in DAGS:
+                task = progress.add_task(dag_id)
+
+                def seen(step: str, task: object = task, dag_id: str = dag_id) -> None:
+                    progress.update(task, description=f"{dag_id}: {step}")  # type: ignore[arg-type]
+
+                place.airflow.test_dag(dag_id, on, settings, seen=seen)
+                progress.update(task, description=dag_id, total=1, completed=1)
+    summary = json.loads((place.out / "summary.json").read_text("utf-8"))
+    console.print(summary_table(summary))
+    for name in ("report.html", "validation.html", "letters", "emails/index.html", "calls", "quarantine"):
+        if (place.out / name).exists():
+            console.print(f"  open  {_short(place.out / name)}")
+
+
+def run_airflow(console: Console, *, source: str | None, data: Path | None, out: Path, port: int) -> int:
+    """Airflow with its UI until it is told to stop."""
+    with site(source=source, data=data, out=out, port=port) as place:
+        if source is None:
+            with Progress(console=console) as progress:
+                make_shop(place.out / "shop", progress)
+        password = place.airflow.password()
+        console.print(f"Airflow is starting on http://127.0.0.1:{port}; log in as admin, password {password}")
+        console.print(f"Its log: {_short(place.airflow.home / 'airflow.log')}. Ctrl-C or `make down` stops it.")
+        return place.airflow.serve(place.environment, pid_file=PID_FILE)
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
