@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, GILLES, HUGO, ON, event, move_in, person, standing
 from sqlalchemy import Engine, insert, select, text, update
 
 from habitue.campaigns import Campaign
@@ -15,6 +14,7 @@ from habitue.ledger import Outcome, claim, expire, settle
 from habitue.plans import Plan, Shard, plan, shards
 from habitue.shop import Shop, load_shop
 from habitue.tables import Channel, State, consent, customer, exclusion, holdout, message, segment
+from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, GILLES, HUGO, ON, event, move_in, person, standing
 
 SHOP = load_shop()
 GROUPS = ("regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed")
@@ -48,7 +48,9 @@ def town(base: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 def planned(engine: Engine, wanted: Campaign, *, on: date = ON, shop: Shop = SHOP) -> Plan:
-    return plan(engine, wanted, on=on, at=AT, shop=shop, snapshot_id=ON.isoformat(), segments=Path("unused"))
+    return plan(
+        engine, wanted, on=on, at=AT, shop=shop, snapshot_id=ON.isoformat(), segments=Path("unused"), secret=b"s" * 32
+    )
 
 
 def written_to(engine: Engine, run_id: str) -> dict[str, str]:

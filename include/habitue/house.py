@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +29,7 @@ class House:
     shop: Shop
     out: Path
     database_url: str
+    secret_setting: str | None = None
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -39,13 +44,19 @@ class House:
         HABITUE_DATA     the folder of the source's files
         HABITUE_OUT      where results land; default `var/demo`
         HABITUE_DATABASE_URL   the base, or HABITUE_DATABASE_URL_FILE with it inside
+        HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
         """
         spec = _source(settings)
         return cls(
             source=spec,
             shop=load_shop(overrides=spec.shop),
             out=Path(settings.get("HABITUE_OUT") or "var/demo").resolve(),
-            database_url=_secret(settings, "HABITUE_DATABASE_URL"),
+            database_url=_needed(
+                settings,
+                "HABITUE_DATABASE_URL",
+                "the base is a PostgreSQL, e.g. postgresql://user:password@host/habitue",
+            ),
+            secret_setting=_secret(settings, "HABITUE_SECRET"),
         )
 
     @cached_property
@@ -55,6 +66,24 @@ class House:
     @property
     def lake(self) -> Lake:
         return Lake(self.out / "lake")
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The key of tokens, ids and codes: HABITUE_SECRET, else a file made once, for its owner's eyes, in `out`.
+
+        It must outlive every mail whose unsubscribe link it signed: keep it with the database's backups.
+        """
+        if self.secret_setting:
+            return self.secret_setting.encode()
+        file = self.out / "secret.key"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as made:  # mode 0600
+                made.write(secrets.token_hex(32))
+            with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+                os.link(made.name, file)
+            Path(made.name).unlink()
+        return file.read_text().encode()
 
     def work(self, on: date) -> Path:
         """Where the steps of one night hand files to each other; safe to delete when the night is over."""
@@ -66,9 +95,17 @@ def _source(settings: Mapping[str, str]) -> SourceSpec:
     return load_source(settings.get("HABITUE_SOURCE") or "demo_shop", data=Path(data) if data else None)
 
 
-def _secret(settings: Mapping[str, str], name: str) -> str:
+def _secret(settings: Mapping[str, str], name: str) -> str | None:
+    """A setting that may also stand in a file: NAME, or the content of NAME_FILE."""
     if value := settings.get(name):
         return value
     if file := settings.get(f"{name}_FILE"):
         return Path(file).read_text("utf-8").strip()
-    raise SettingError(f"{name} is not set: the base is a PostgreSQL, e.g. postgresql://user:password@host/habitue")
+    return None
+
+
+def _needed(settings: Mapping[str, str], name: str, why: str) -> str:
+    value = _secret(settings, name)
+    if value is None:
+        raise SettingError(f"{name} is not set: {why}")
+    return value

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -72,10 +73,12 @@ def plan(
     shop: Shop,
     snapshot_id: str,
     segments: Path,
+    secret: bytes,
 ) -> Plan:
     """Plans the campaign's run of that date, once.
 
-    `segments` is the snapshot's segments.parquet; `at` the moment, with a time zone. A run that was planned before is
+    `segments` is the snapshot's segments.parquet; `at` the moment, with a time zone; `secret` salts the ids of
+    messages and the codes of offers. A run that was planned before is
     returned as it is; if campaign or templates have changed since and part of it has not left yet, LedgerError.
     """
     wanted = run_id(campaign, on)
@@ -104,7 +107,7 @@ def plan(
                 **counts,
             )
         )
-        _write(connection, wanted, counts)
+        _write(connection, wanted, counts, hmac.digest(secret, wanted.encode(), "sha256").hex())
     return Plan(wanted, False, **counts)
 
 
@@ -180,14 +183,16 @@ def _decide(connection: Connection, campaign: Campaign, wanted: str, *, on: date
     connection.execute(text("drop view if exists pg_temp.standing"))
 
 
-def _write(connection: Connection, wanted: str, counts: dict[str, int]) -> None:
+def _write(connection: Connection, wanted: str, counts: dict[str, int], salt: str) -> None:
     connection.execute(text("create temp table shard_size (channel text, size int) on commit drop"))
     connection.execute(
         text("insert into shard_size values (:channel, :size)"),
         [{"channel": channel, "size": size} for channel, size in SHARD_SIZES.items()],
     )
     for name, expected in (("messages", "planned"), ("exclusions", "excluded"), ("holdout", "held_out")):
-        parameters = {"run_id": wanted, "most_shards": MOST_SHARDS} if name == "messages" else {"run_id": wanted}
+        parameters: dict[str, Any] = {"run_id": wanted}
+        if name == "messages":
+            parameters |= {"most_shards": MOST_SHARDS, "salt": salt}
         written = connection.execute(statement(f"plan/write_{name}"), parameters).rowcount
         if written != counts[expected]:
             raise LedgerError(f"{wanted}: {counts[expected]} {expected} but {written} {name} written; nothing was kept")

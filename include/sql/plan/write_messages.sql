@@ -1,8 +1,9 @@
 -- The ledger's rows: who gets what, in which order (letters as the post sorts them, calls by worth), in which shard?
+-- Ids and codes are salted with a secret, so that nobody can work out another customer's.
 insert into message (message_id, run_id, customer_id, channel, segment, language, template, offer_code, shard, position, state)
 with ordered as (
     select c.customer_id, c.channel, c.segment, c.language, c.template,
-        md5(:run_id || ':' || c.channel || ':' || c.customer_id) as id,
+        md5(:salt || c.channel || ':' || c.customer_id) as id,
         row_number() over (
             partition by c.channel
             order by

@@ -1,0 +1,155 @@
+"""To whom the messages of a shard go: the ledger's rows, the customers behind them and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, select
+
+from habitue.campaigns import Campaign, Offer
+from habitue.errors import LedgerError
+from habitue.facts import Facts, read_facts
+from habitue.plans import Shard
+from habitue.salutations import name
+from habitue.shop import Shop
+from habitue.statements import statement
+from habitue.tables import Channel, Segment, State, message, run
+
+PAGE = 5000
+"""Recipients held in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A planned run, with the campaign as it was when it was planned."""
+
+    run_id: str
+    campaign: Campaign
+    on: date
+    snapshot_id: str
+    template_sha256: str
+    planned_at: datetime
+    audience: int
+    planned: int
+    held_out: int
+    excluded: int
+
+    @classmethod
+    def of(cls, engine: Engine, run_id: str) -> Run:
+        with engine.connect() as connection:
+            row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().one_or_none()
+        if row is None:
+            raise LedgerError(f"run {run_id} is not planned: run the task `plan` first")
+        return cls(
+            run_id,
+            Campaign.model_validate(row["settings"]),
+            row["on_date"],
+            row["snapshot_id"],
+            row["template_sha256"],
+            row["planned_at"],
+            row["audience"],
+            row["planned"],
+            row["held_out"],
+            row["excluded"],
+        )
+
+    def offer(self, segment: Segment) -> Offer:
+        return self.campaign.treatments[segment].offer
+
+    def check_templates(self, shop: Shop) -> None:
+        """LedgerError where the copy is no longer what it was when the run was planned."""
+        if self.campaign.template_sha256(shop.languages) != self.template_sha256:
+            raise LedgerError(
+                f"{self.run_id}: the templates changed after this run was planned; put them back to finish it"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One message and its customer. Never logged."""
+
+    message_id: UUID
+    position: int
+    customer_id: str
+    segment: Segment
+    language: str
+    template: str
+    offer_code: str
+    customer: Mapping[str, Any]
+    """civility, first_name, last_name, name, language: what copy may speak of"""
+    row: Mapping[str, Any]
+    """e-mail, phone and postal address"""
+    facts: Facts
+
+
+def recipients(
+    engine: Engine,
+    shard: Shard,
+    *,
+    facts: Path,
+    shop: Shop,
+    states: Sequence[State],
+    only: frozenset[UUID] | None = None,
+) -> Iterator[Recipient]:
+    """The shard's recipients in order of position, a page at a time; `only` keeps those messages."""
+    after = 0
+    while True:
+        with engine.connect() as connection:
+            rows = (
+                connection.execute(
+                    statement("ledger/recipients"),
+                    {
+                        "run_id": shard.run_id,
+                        "channel": shard.channel,
+                        "shard": shard.number,
+                        "states": list(states),
+                        "ids": None if only is None else list(only),
+                        "after": after,
+                        "most": PAGE,
+                        "zone": shop.timezone,
+                        "call_days": shop.calls.consent_days,
+                    },
+                )
+                .mappings()
+                .all()
+            )
+        known = read_facts(facts, [row["customer_id"] for row in rows]) if rows else {}
+        for row in rows:
+            yield _recipient(row, known[row["customer_id"]])
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["position"]
+
+
+def _recipient(row: Mapping[str, Any], facts: Facts) -> Recipient:
+    customer = {
+        "civility": row["civility"],
+        "first_name": row["first_name"],
+        "last_name": row["last_name"],
+        "name": name(row["first_name"], row["last_name"]),
+        "language": row["language"],
+    }
+    return Recipient(
+        row["message_id"],
+        row["position"],
+        row["customer_id"],
+        Segment(row["segment"]),
+        row["language"],
+        row["template"],
+        row["offer_code"],
+        customer,
+        row,
+        facts,
+    )
+
+
+def planned_customers(engine: Engine, run_id: str) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(message.c.customer_id).where(message.c.run_id == run_id)).scalars())
+
+

@@ -1,0 +1,91 @@
+"""House rules over all DAGs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+TAGS = {"habitue", "base", "campaign", "broken"}
+
+
+@pytest.fixture(scope="module")
+def dagbag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(str(ROOT / "dags"))
+
+
+def test_there_is_one_dag_for_the_base_and_one_for_each_campaign(dagbag) -> None:
+    assert dagbag.import_errors == {}
+    campaigns = {path.stem for path in (ROOT / "include" / "campaigns").glob("*.yaml")}
+    assert {"quarterly_letter", "winback_calls"} <= campaigns
+    assert set(dagbag.dags) == campaigns | {"customer_base"}
+
+
+def test_every_dag_has_an_owner_a_text_tags_and_retries_that_are_safe(dagbag) -> None:
+    for name, dag in dagbag.dags.items():
+        assert dag.doc_md, name
+        assert set(dag.tags) <= TAGS, name
+        assert "broken" not in dag.tags, name
+        assert dag.max_active_runs == 1, name
+        for task in dag.tasks:
+            assert task.owner not in ("airflow", ""), f"{name}.{task.task_id}"
+            assert task.retries <= 3
+
+
+def test_unpausing_never_sends_a_missed_quarter(dagbag) -> None:
+    for name, dag in dagbag.dags.items():
+        assert dag.start_date is None, f"{name}: a start in the past sends the last missed run at once"
+        assert dag.catchup is False, name
+
+
+def test_the_quarterly_letter_runs_at_eight_in_the_shops_morning_four_times_a_year(dagbag) -> None:
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = dagbag.dags["quarterly_letter"].timetable
+    runs = []
+    last = None
+    for _ in range(4):
+        last = timetable.next_dagrun_info(
+            last_automated_data_interval=last.data_interval if last else None,
+            restriction=TimeRestriction(earliest=datetime(2026, 10, 2, tzinfo=UTC), latest=None, catchup=True),
+        )
+        runs.append(last.run_after.in_timezone("Europe/Paris").format("YYYY-MM-DD HH:mm"))
+    assert runs == ["2027-01-01 08:00", "2027-04-01 08:00", "2027-07-01 08:00", "2027-10-01 08:00"]
+
+
+def test_a_broken_campaign_is_shown_and_hides_no_other(tmp_path: Path) -> None:
+    """In a copy of the project, so that no other test sees the broken file."""
+    import shutil
+
+    for part in ("dags", "include"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
+    (tmp_path / "include" / "campaigns" / "spring.yaml").write_text("title: {fr: Printemps}\nsurprise: 1\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'include')!r})\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag({str(tmp_path / 'dags')!r})\n"
+        "assert bag.import_errors == {}, bag.import_errors\n"
+        "assert {'quarterly_letter', 'winback_calls', 'customer_base'} < set(bag.dags)\n"
+        "text = bag.dags['spring'].doc_md\n"
+        "assert 'spring.yaml' in text and 'surprise' in text and 'broken' in bag.dags['spring'].tags, text\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+
+
+def test_dag_files_parse_in_less_than_a_second_beyond_airflows_own() -> None:
+    """Nothing heavy is imported for parsing; how long it takes is for `make bench` to say."""
+    code = (
+        "import sys; from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag({str(ROOT / 'dags')!r})\n"
+        "heavy = {'pandas', 'great_expectations', 'duckdb', 'typst', 'mjml', 'pyarrow', 'faker', 'xlsxwriter'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
