@@ -222,18 +222,16 @@ def _ascii_domain(domain: str) -> str:
 
 def _encoded_words(header: str, value: str) -> str:
     """RFC 2047 words in base64, each of whole characters, one a line: a reader joins them without the white space."""
-    words: list[str] = []
-    chunk: list[str] = []
-    room = (_LINE - len(header) - 2 - len(_FRAME)) // 4 * 3
-    for character in value:
-        weight = len(character.encode())
-        if weight > room:
-            words.append("".join(chunk))
-            chunk, room = [], _WORD_BYTES
-        chunk.append(character)
-        room -= weight
-    words.append("".join(chunk))
-    return "\r\n ".join(f"=?utf-8?b?{b2a_base64(word.encode(), newline=False).decode()}?=" for word in words)
+    raw = value.encode()
+    words: list[bytes] = []
+    start, room = 0, (_LINE - len(header) - 2 - len(_FRAME)) // 4 * 3
+    while start < len(raw):
+        end = start + room
+        while end < len(raw) and raw[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(raw[start:end])
+        start, room = end, _WORD_BYTES
+    return "\r\n ".join(f"=?utf-8?b?{b2a_base64(word, newline=False).decode()}?=" for word in words)
 
 
 def _bytes(part: str, content: str, message_id: str) -> bytes:
