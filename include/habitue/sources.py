@@ -67,7 +67,7 @@ class FileSpec(Strict):
     path: str
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     encoding: str | None = None
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
     """Columns that must be there, and what each means; others may come along."""
 
 
@@ -85,20 +85,20 @@ class SourceSpec(Strict):
 
     kind: Literal["sql", "csv", "parquet"]
     title: str
-    shop: dict[str, Any] = {}
+    shop: dict[str, Any] = Field(default_factory=dict)
     """Settings of shop.yaml that are other for this source."""
     url: str | None = None
     url_from: str | None = Field(None, pattern=SAFE_NAME)
     """Environment variable that holds the URL, or with `_FILE` behind its name the path of a file that does."""
     connection: str | None = None
     """An Airflow connection; whoever wires Airflow turns it into a URL."""
-    files: dict[str, FileSpec] = {}
+    files: dict[str, FileSpec] = Field(default_factory=dict)
     decimal: Literal[",", "."] | None = None
-    dates: list[str] = []
+    dates: list[str] = Field(default_factory=list)
     """How dates are written besides ISO, as for strptime; found out where nothing is said."""
     datasets: dict[Dataset, DatasetSpec]
-    not_products: list[str] = []
-    parameters: dict[str, str | int | float] = {}
+    not_products: list[str] = Field(default_factory=list)
+    parameters: dict[str, str | int | float] = Field(default_factory=dict)
     lookback_days: int = Field(9, ge=0)
     """A nightly run reads so many days again, for what was entered late."""
 
