@@ -1,0 +1,417 @@
+"""The run card: `report.html`, one page that says what became of a customer base, from `summary.json` alone.
+
+The page needs nothing from anywhere: its style is inline, its pictures are data URIs, its charts SVG, and it has no
+script. Sums are shown as sums, and one that does not add up is marked.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from babel.numbers import format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from habitue.errors import TemplateError
+from habitue.shop import INCLUDE, Shop, read_yaml
+from habitue.tables import Channel, Segment, State
+from habitue.texts import LOCALES, NARROW, long_date, money, typography
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WEB = INCLUDE / "templates" / "web"
+DATASETS = ("customers", "orders", "consents")
+
+Words = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A sum as it is shown: the whole and its parts, each with the word that names it."""
+
+    title: str
+    whole: tuple[str, int]
+    parts: tuple[tuple[str, int], ...]
+
+    @property
+    def gap(self) -> int:
+        """What the parts lack; 0 where they add up."""
+        return self.whole[1] - sum(number for _, number in self.parts)
+
+
+@cache
+def words(language: str) -> Words:
+    """The words of the pages, set as a printer would; TemplateError for a language without a words file."""
+    if language not in LOCALES:
+        raise TemplateError(f"language {language!r}: add words.{language}.yaml to {WEB.name}/ and a locale to texts.py")
+    return dict(_typeset(read_yaml(WEB / f"words.{language}.yaml"), language))
+
+
+def _typeset(content: Any, language: str) -> Any:
+    if isinstance(content, dict):
+        return {key: _typeset(value, language) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_typeset(value, language) for value in content]
+    return typography(content, language)
+
+
+def count(number: int, language: str) -> str:
+    """`12 345` (narrow no-break space), `12,345`."""
+    return format_decimal(number, locale=LOCALES[language])
+
+
+def percent(share: float, language: str) -> str:
+    """A share of 1 with one decimal: `12,3 %`, `12.3%`."""
+    written = format_decimal(round(100 * share, 1), format="#,##0.0", locale=LOCALES[language])
+    return f"{written}{NARROW}%" if language == "fr" else f"{written}%"
+
+
+def rule_words(rule: str, language: str) -> tuple[str, str]:
+    """A rule's short name and what it says. `unreachable:bad_postcode` is explained by both its parts; a rule that
+    the words files don't know keeps its own name and no explanation."""
+    known = words(language)["rules"]
+    name, _, detail = (part.strip() for part in rule.partition(":"))
+    short, says = known.get(name, (name, ""))
+    if not detail:
+        return short, says
+    more, detail_says = known.get(detail, (detail, ""))
+    return typography(f"{short} : {more.lower()}" if language == "fr" else f"{short}: {more.lower()}", language), (
+        detail_says or says
+    )
+
+
+def base_balances(summary: Mapping[str, Any], language: str) -> list[Balance]:
+    """read = kept + left out; kept = published + quarantined + known before; for each dataset."""
+    known = words(language)
+    say = known["control"]
+    found = []
+    for dataset in DATASETS:
+        control = summary["control"][dataset]
+        title = known["datasets"][dataset]
+        left_out = sum(control["left_out"].values())
+        quarantined = sum(summary["quarantine"].get(dataset, {}).values())
+        before = summary.get("duplicates", {}).get(dataset, 0)
+        found += [
+            Balance(
+                title,
+                (say["read"], control["read"]),
+                ((say["kept"], control["kept"]), (say["left_out"].lower(), left_out)),
+            ),
+            Balance(
+                title,
+                (say["kept"], control["kept"]),
+                (
+                    (say["published"], summary["published"][dataset]),
+                    (say["quarantine"].lower(), quarantined),
+                    *([(say["duplicates"], before)] if before else []),
+                ),
+            ),
+        ]
+    return found
+
+
+def run_balances(run: Mapping[str, Any], language: str) -> list[Balance]:
+    """audience = planned + held out + excluded; planned = the groups' messages = the states; excluded = the rules."""
+    known = words(language)
+    say = known["run"]
+    planned = (say["planned"], run["planned"])
+    by_channel = _by_channel(run["by_segment"])
+    by_state: dict[str, int] = {}
+    for states in run["states"].values():
+        for state, number in states.items():
+            by_state[state] = by_state.get(state, 0) + number
+    return [
+        Balance(
+            say["sums"]["audience"],
+            (known["figures"]["audience"], run["audience"]),
+            (planned, (say["held_out"], run["held_out"]), (say["excluded"], run["excluded"])),
+        ),
+        Balance(
+            say["sums"]["channels"],
+            planned,
+            tuple((known["figures"].get(channel, channel), number) for channel, number in by_channel.items()),
+        ),
+        Balance(
+            say["sums"]["states"],
+            planned,
+            tuple((known["states"].get(state, state), by_state[state]) for state in _in_order(by_state, State)),
+        ),
+        Balance(
+            say["sums"]["rules"],
+            (say["excluded"], run["excluded"]),
+            tuple(
+                (rule_words(rule, language)[0].lower(), number) for rule, number in _largest_first(run["exclusions"])
+            ),
+        ),
+    ]
+
+
+def _by_channel(by_segment: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    channels = {channel for row in by_segment.values() for channel in row}
+    return {name: sum(row.get(name, 0) for row in by_segment.values()) for name in _in_order(channels, Channel)}
+
+
+def _in_order(names: Iterable[str], order: Iterable[str]) -> list[str]:
+    """The names in the order of a closed list, those that it does not know behind."""
+    known = [str(name) for name in order]
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def _largest_first(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _group_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a group, the five first: customers and amount with their shares of the five, and a bar's length."""
+    segments = summary["segments"]
+    five = [name for name in segments if name != Segment.PROSPECT]
+    customers = sum(segments[name]["customers"] for name in five)
+    amount = sum(segments[name].get("amount_cents") or 0 for name in five)
+    longest = max((entry["customers"] for entry in segments.values()), default=0)
+    rows = []
+    for name in _in_order(segments, Segment):
+        number, cents = segments[name]["customers"], segments[name].get("amount_cents") or 0
+        inside = name in five
+        rows.append(
+            {
+                "name": name,
+                "inside": inside,
+                "customers": number,
+                "amount_cents": cents,
+                "share": _share(number, customers) if inside else None,
+                "amount_share": _share(cents, amount) if inside else None,
+                "each_cents": round(cents / number) if number else 0,
+                "bar": 100 * _share(number, longest),
+            }
+        )
+    return rows
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _movement(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The matrix with every cell, row sums and the shade of each cell (its share of its row), or None at first."""
+    movement = summary.get("movement") or {}
+    if not movement.get("from"):
+        return None
+    matrix = movement["matrix"]
+    columns = _in_order({to for row in matrix.values() for to in row}, Segment)
+    rows = []
+    for name in _in_order(matrix, Segment):
+        total = sum(matrix[name].values())
+        cells = [(to, matrix[name].get(to, 0), _share(matrix[name].get(to, 0), total)) for to in columns]
+        rows.append({"name": name, "cells": cells, "total": total})
+    totals = [sum(row.get(to, 0) for row in matrix.values()) for to in columns]
+    return {
+        "from": date.fromisoformat(movement["from"]),
+        "columns": columns,
+        "rows": rows,
+        "totals": totals,
+        "total": sum(totals),
+    }
+
+
+def _run_card(run: Mapping[str, Any], language: str) -> dict[str, Any]:
+    by_channel = _by_channel(run["by_segment"])
+    states = [
+        (channel, [(state, run["states"][channel][state]) for state in _in_order(run["states"][channel], State)])
+        for channel in _in_order(run["states"], Channel)
+    ]
+    return {
+        **run,
+        "heading": run["title"].get(language) or run["campaign"],
+        "day": date.fromisoformat(run["run_id"].rpartition(":")[2]),
+        "groups": [(name, run["by_segment"][name]) for name in _in_order(run["by_segment"], Segment)],
+        "by_channel": by_channel,
+        "states": states,
+        "exclusions": [
+            (*rule_words(rule, language), number) for rule, number in _largest_first(run["exclusions"]) if number
+        ],
+        "balances": run_balances(run, language),
+    }
+
+
+def _figures(summary: Mapping[str, Any]) -> list[tuple[str, int, bool]]:
+    """The headline: name of the word, number, whether it is a part of the one before."""
+    channels: dict[str, int] = {}
+    for run in summary["runs"]:
+        for channel, number in _by_channel(run["by_segment"]).items():
+            channels[channel] = channels.get(channel, 0) + number
+    return [
+        ("customers", summary["published"]["customers"], False),
+        ("orders", summary["published"]["orders"], False),
+        ("planned", sum(run["planned"] for run in summary["runs"]), False),
+        *((channel, channels[channel], True) for channel in _in_order(channels, Channel)),
+        ("excluded", sum(run["excluded"] for run in summary["runs"]), False),
+        ("held_out", sum(run["held_out"] for run in summary["runs"]), False),
+    ]
+
+
+def _step(step: str, language: str) -> str:
+    """`quarterly_letter:2026-10-01` is left as it is; the steps' own names are said in words."""
+    return str(words(language)["steps"].get(step, step))
+
+
+def _thresholds(summary: Mapping[str, Any], shop: Shop) -> list[tuple[str, str]]:
+    named = words(shop.language)["thresholds"]
+    return [
+        (named.get(key, key), _written(key, value, shop))
+        for key, value in (summary.get("thresholds") or {}).items()
+        if value is not None
+    ]
+
+
+def _written(key: str, value: object, shop: Shop) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if key.endswith("_cents"):
+            return money(round(value), shop.currency, shop.language)
+        return format_decimal(value, locale=LOCALES[shop.language])
+    return str(value)
+
+
+def _data_uri(png: bytes) -> str:
+    if not png.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise TemplateError("a picture for the run card is no PNG: give write_report() the bytes of PNG files")
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def web_environment(shop: Shop) -> Environment:
+    """Jinja2 for the pages in templates/web: data escaped, unknown words are errors, numbers by the shop's language.
+
+    Filters: `n | count`, `share | percent`, `cents | money` (whole units), `day | day`. Globals: `shop`, `language`,
+    `words`. `page.html.j2` is the shell that pages extend.
+    """
+    language = shop.language
+    pages = Environment(
+        loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    pages.filters.update(
+        count=lambda number: count(number, language),
+        percent=lambda share: percent(share, language),
+        money=lambda cents: money(100 * round(cents / 100), shop.currency, language),
+        day=lambda day: long_date(day, language),
+    )
+    pages.globals.update(shop=shop, language=language, words=words(language))
+    return pages
+
+
+def render_report(summary: Mapping[str, Any], *, shop: Shop, pictures: Sequence[tuple[str, bytes]] = ()) -> str:
+    """The run card as HTML, in the shop's language; see `write_report`."""
+    language = shop.language
+    runs = [_run_card(run, language) for run in summary["runs"]]
+    balances = base_balances(summary, language)
+    gaps = sum(bool(balance.gap) for balance in [*balances, *(one for run in runs for one in run["balances"])])
+    attrition = summary.get("attrition")
+    return (
+        web_environment(shop)
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            on=date.fromisoformat(summary["on"]),
+            snapshot=date.fromisoformat(summary["snapshot"]),
+            already=[_step(step, language) for step in summary.get("already", [])],
+            figures=_figures(summary),
+            groups=_group_rows(summary),
+            thresholds=_thresholds(summary, shop),
+            movement=_movement(summary),
+            attrition=attrition,
+            balances=balances,
+            reasons=_reasons(summary, language),
+            reachable=[(c, summary["reachable"][c]) for c in _in_order(summary["reachable"], Channel)],
+            problems=[(*rule_words(rule, language), n) for rule, n in _largest_first(summary.get("problems") or {})],
+            runs=runs,
+            gaps=gaps,
+            pictures=[(caption, _data_uri(png)) for caption, png in pictures],
+        )
+    )
+
+
+def _reasons(summary: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
+    """Rows left out and rows in quarantine, dataset by dataset, each with its reason; datasets without any are
+    passed over."""
+    found = []
+    for dataset in DATASETS:
+        sides = {
+            "left_out": summary["control"][dataset]["left_out"],
+            "quarantine": summary["quarantine"].get(dataset, {}),
+        }
+        rows = [
+            (side, *rule_words(reason, language), number)
+            for side, reasons in sides.items()
+            for reason, number in _largest_first(reasons)
+            if number
+        ]
+        if rows:
+            found.append({"dataset": dataset, "rows": rows})
+    return found
+
+
+def write_report(
+    summary: Mapping[str, Any], out: Path, *, shop: Shop, pictures: Sequence[tuple[str, bytes]] = ()
+) -> None:
+    """Writes `report.html` into the folder `out`, whole or not at all.
+
+    `summary` is what summary.json holds; `pictures` are (caption, PNG bytes), shown at the end. TemplateError for a
+    picture that is no PNG.
+    """
+    page = render_report(summary, shop=shop, pictures=pictures)
+    out.mkdir(parents=True, exist_ok=True)
+    unfinished = out / ".report.html.part"
+    unfinished.write_text(page, "utf-8")
+    unfinished.replace(out / "report.html")
+
+
+def summary_table(summary: Mapping[str, Any], *, language: str = "en") -> Table:
+    """What happened, step by step, for the terminal: step, what, number; sums that do not add up in red."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    for title, rows in _steps(summary, language):
+        table.add_row(f"[bold]{title}[/bold]", "")
+        for what, number, sound in rows:
+            table.add_row(f"  {what}", number if sound else f"[bold red]✗ {number}[/bold red]")
+        table.add_row("", "")
+    return table
+
+
+def _steps(summary: Mapping[str, Any], language: str) -> Iterator[tuple[str, list[tuple[str, str, bool]]]]:
+    from rich.markup import escape
+
+    known = words(language)
+
+    def line(balance: Balance) -> tuple[str, str, bool]:
+        parts = " + ".join(f"{count(n, language)} {name}" for name, n in balance.parts) or count(0, language)
+        return escape(f"{balance.whole[0]} = {parts}"), count(balance.whole[1], language), balance.gap == 0
+
+    for dataset, balances in zip(DATASETS, _pairs(base_balances(summary, language)), strict=True):
+        yield escape(known["datasets"][dataset]), [line(balance) for balance in balances]
+    yield (
+        escape(known["groups"]["title"]),
+        [
+            (escape(known["segments"].get(row["name"], row["name"])), count(row["customers"], language), True)
+            for row in _group_rows(summary)
+        ],
+    )
+    for run in summary["runs"]:
+        files = [(known["files"].get(name, name), count(n, language), True) for name, n in run["files"].items() if n]
+        yield (
+            escape(f"{run['title'].get(language) or run['campaign']} ({run['run_id']})"),
+            [*(line(balance) for balance in run_balances(run, language)[:3]), *files],
+        )
+    if already := summary.get("already"):
+        yield escape(known["page"]["already"]), [(escape(_step(step, language)), "", True) for step in already]
+
+
+def _pairs(balances: list[Balance]) -> Iterator[list[Balance]]:
+    for start in range(0, len(balances), 2):
+        yield balances[start : start + 2]

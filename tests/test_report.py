@@ -1,0 +1,367 @@
+"""The run card: everything it says adds up, it needs nothing from anywhere, and data stays data."""
+
+from __future__ import annotations
+
+import copy
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from habitue.errors import TemplateError
+from habitue.report import base_balances, render_report, rule_words, run_balances, summary_table, words, write_report
+from habitue.shop import INCLUDE, load_shop, read_yaml
+
+# The smallest PNG there is: one transparent point.
+POINT = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001000502"
+    "0dfa0000000049454e44ae426082"
+)
+VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "rect"}
+
+SUMMARY: dict[str, Any] = {
+    "shop": "Maison Tilleul",
+    "source": "demo",
+    "on": "2026-10-01",
+    "snapshot": "2026-10-01",
+    "already": [],
+    "control": {
+        "customers": {"read": 5020, "kept": 5008, "left_out": {"duplicate_line": 12}},
+        "orders": {
+            "read": 61834,
+            "kept": 60410,
+            "left_out": {"no_customer": 840, "not_a_product": 402, "duplicate_line": 182},
+        },
+        "consents": {"read": 11240, "kept": 11240, "left_out": {}},
+    },
+    "quarantine": {
+        "customers": {"duplicate_key": 8},
+        "orders": {"unknown_customer": 73, "in_the_future": 6, "bad_amount": 31},
+        "consents": {},
+    },
+    "published": {"customers": 5000, "orders": 60300, "consents": 11240},
+    "problems": {"bad_postcode": 61, "no_usable_name": 34, "bad_email": 58, "bad_phone": 77, "wonky_hat": 3},
+    "reachable": {"letter": 4871, "email": 3902, "call": 3344},
+    "segments": {
+        "regular_heavy": {"customers": 312, "amount_cents": 20_634_050},
+        "regular_light": {"customers": 874, "amount_cents": 21_230_010},
+        "occasional_heavy": {"customers": 719, "amount_cents": 11_961_200},
+        "occasional_light": {"customers": 1318, "amount_cents": 6_120_455},
+        "lapsed": {"customers": 1462, "amount_cents": 0},
+        "prospect": {"customers": 315, "amount_cents": 0},
+    },
+    "thresholds": {
+        "window_days": 365,
+        "lapsed_after_days": 365,
+        "regular_purchase_days": 4,
+        "heavy_percentile": 0.67,
+        "heavy_from_cents": 6214,
+    },
+    "movement": {
+        "from": "2026-07-01",
+        "matrix": {
+            "regular_heavy": {"regular_heavy": 260, "regular_light": 21, "occasional_heavy": 14},
+            "regular_light": {"regular_heavy": 24, "regular_light": 788, "occasional_light": 51, "lapsed": 3},
+            "occasional_heavy": {"regular_heavy": 28, "occasional_heavy": 631, "occasional_light": 12, "lapsed": 61},
+            "occasional_light": {"regular_light": 65, "occasional_heavy": 9, "occasional_light": 1122, "lapsed": 148},
+            "lapsed": {"occasional_heavy": 22, "occasional_light": 31, "lapsed": 1250},
+            "prospect": {"occasional_heavy": 43, "occasional_light": 102, "prospect": 315},
+        },
+    },
+    "attrition": {"at_start": 3105, "lost": 1012, "rate": 1012 / 3105},
+    "runs": [
+        {
+            "run_id": "quarterly_letter:2026-10-01",
+            "campaign": "quarterly_letter",
+            "title": {"fr": "La lettre de la saison", "en": "The quarterly letter"},
+            "audience": 4685,
+            "planned": 3871,
+            "held_out": 201,
+            "excluded": 613,
+            "by_segment": {
+                "regular_heavy": {"letter": 288, "email": 6},
+                "regular_light": {"letter": 801, "email": 22},
+                "occasional_heavy": {"letter": 655, "email": 19},
+                "occasional_light": {"email": 1040},
+                "lapsed": {"email": 1040},
+            },
+            "exclusions": {
+                "no_consent": 402,
+                "unreachable": 96,
+                "objected": 71,
+                "household_served": 31,
+                "minor": 9,
+                "deceased": 4,
+            },
+            "states": {
+                "letter": {"accepted": 1744},
+                "email": {"accepted": 2110, "refused": 11, "cancelled": 6},
+            },
+            "files": {"letters": 1744, "pages": 1744, "emails": 2110, "calls": 0},
+        },
+        {
+            "run_id": "winback_calls:2026-10-01",
+            "campaign": "winback_calls",
+            "title": {"fr": "Prendre des nouvelles", "en": "Win-back calls"},
+            "audience": 1462,
+            "planned": 1013,
+            "held_out": 118,
+            "excluded": 331,
+            "by_segment": {"lapsed": {"call": 40, "letter": 902, "email": 71}},
+            "exclusions": {"over_capacity": 187, "unreachable:bad_postcode": 101, "consent_expired": 43},
+            "states": {"call": {"accepted": 40}, "letter": {"accepted": 902}, "email": {"planned": 71}},
+            "files": {"letters": 902, "pages": 902, "emails": 0, "calls": 40},
+        },
+    ],
+}
+
+
+class Page(HTMLParser):
+    """What a browser would see: the tags, balanced; the text; what is fetched."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attributes if name in ("src", "href", "xlink:href", "data")]
+        assert not any(name.startswith("on") for name, _ in attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += f" {data}"
+
+    @property
+    def words(self) -> str:
+        """Runs of any white space, no-break spaces too, as one plain space."""
+        return " ".join(self.text.split())
+
+
+def page(summary: dict[str, Any] = SUMMARY, language: str = "fr", **more: Any) -> Page:
+    return Page(render_report(summary, shop=load_shop(overrides={"language": language}), **more))
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(SUMMARY), **changes}
+
+
+def test_the_shopkeeper_reads_the_headline_in_french() -> None:
+    read = page().words
+    assert "Compte rendu du 1er octobre 2026" in read
+    assert "messages prévus 4 884" in read
+    assert "lettres 2 646" in read
+    assert "Tous les comptes tombent juste" in read
+    assert "206 340 €" in read
+
+
+def test_an_english_shop_reads_it_in_english() -> None:
+    read = page(language="en").words
+    assert "Run card of 1 October 2026" in read
+    assert "messages planned 4,884" in read
+    assert "€206,340" in read
+    assert "Every count adds up" in read
+    assert "Réguliers" not in read
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_word_of_one_language_is_in_the_other(language: str) -> None:
+    def keys(content: Any, path: str = "") -> set[str]:
+        if not isinstance(content, dict):
+            return {path}
+        return {found for key, value in content.items() for found in keys(value, f"{path}/{key}")}
+
+    assert keys(words(language)) == keys(words("fr"))
+
+
+def test_a_rule_says_what_it_means_and_an_unknown_one_keeps_its_name() -> None:
+    read = page().words
+    assert "A demandé à ne plus être sollicité par ce canal. 71" in read
+    assert "Injoignable : code postal" in read
+    assert "wonky_hat 3" in read
+    assert rule_words("never_heard_of", "en") == ("never_heard_of", "")
+
+
+def test_the_sums_are_shown_as_sums() -> None:
+    read = page().words
+    assert "61 834 lues = 60 410 gardées + 1 424 laissées de côté à la lecture ✓" in read
+    assert "60 410 gardées = 60 300 publiées + 110 mises en quarantaine ✓" in read
+    assert "4 685 clients visés = 3 871 prévus + 201 témoins + 613 écartés ✓" in read
+    assert "3 871 prévus = 3 854 partis + 11 refusés + 6 annulés ✓" in read
+    assert "écart de" not in read
+
+
+def test_a_sum_with_a_gap_is_marked_and_counted() -> None:
+    lost = changed(published={**SUMMARY["published"], "orders": 60299})
+    read = page(lost).words
+    assert "écart de 1" in read
+    assert "Des comptes ne tombent pas juste (1)" in read
+    assert "Tous les comptes tombent juste" not in read
+    assert "✗" in printed(lost)
+
+
+def test_rows_known_before_are_a_part_of_the_sum() -> None:
+    again = changed(published={**SUMMARY["published"], "orders": 60000}, duplicates={"orders": 300})
+    assert "110 mises en quarantaine + 300 déjà connues ✓" in page(again).words
+
+
+@given(st.data())
+def test_what_adds_up_has_no_gap_and_what_does_not_has_one(data: st.DataObject) -> None:
+    numbers = data.draw(st.lists(st.integers(0, 10**9), min_size=4, max_size=4))
+    planned, held_out, excluded, off = numbers
+    run = {
+        **SUMMARY["runs"][0],
+        "audience": planned + held_out + excluded + off,
+        "planned": planned,
+        "held_out": held_out,
+        "excluded": excluded,
+        "by_segment": {"lapsed": {"email": planned}},
+        "states": {"email": {"accepted": planned}},
+        "exclusions": {"no_consent": excluded},
+    }
+    assert [balance.gap for balance in run_balances(run, "fr")] == [off, 0, 0, 0]
+
+
+def test_the_sample_adds_up_everywhere() -> None:
+    assert not any(balance.gap for balance in base_balances(SUMMARY, "fr"))
+    assert not any(balance.gap for run in SUMMARY["runs"] for balance in run_balances(run, "fr"))
+
+
+def test_movement_rows_and_columns_add_up() -> None:
+    read = page().words
+    assert "Depuis la base du 1er juillet 2026" in read
+    assert "Occasionnels, petit panier 0 65 9 1 122 148 0 1 344" in read
+    assert "Total 312 874 719 1 318 1 462 315 5 000" in read
+    assert "32,6 %" in read
+
+
+def test_the_first_snapshot_has_nothing_to_compare() -> None:
+    read = page(changed(movement={"from": None, "matrix": {}}, attrition=None)).words
+    assert "il n’y a encore rien à comparer" in read
+    assert "demande une année d’achats de plus" in read
+
+
+def test_an_empty_base_makes_a_page_too() -> None:
+    nothing = changed(
+        control={name: {"read": 0, "kept": 0, "left_out": {}} for name in ("customers", "orders", "consents")},
+        quarantine={},
+        published={"customers": 0, "orders": 0, "consents": 0},
+        problems={},
+        reachable={"letter": 0, "email": 0, "call": 0},
+        segments={},
+        thresholds={},
+        movement={"from": None, "matrix": {}},
+        attrition=None,
+        runs=[
+            {
+                **SUMMARY["runs"][0],
+                **dict.fromkeys(("audience", "planned", "held_out", "excluded"), 0),
+                **{key: {} for key in ("by_segment", "exclusions", "states", "files")},
+            }
+        ],
+    )
+    read = page(nothing).words
+    assert "personne ne remplit les conditions" in read
+    assert "Personne n’a été écarté" in read
+    assert "Aucun problème relevé" in read
+    assert "✗" not in printed(nothing)
+
+
+def test_what_was_done_before_is_said() -> None:
+    again = changed(already=["segment", "quarterly_letter:2026-10-01"])
+    assert "répartition en groupes, quarterly_letter:2026-10-01" in page(again).words
+    assert "quarterly_letter:2026-10-01" in printed(again)
+
+
+HOSTILE = "<script>alert(1)</script>{{ 7*7 }}{% raw %}\"'><img src=x onerror=alert(1)>"
+
+
+def test_data_is_never_markup() -> None:
+    summary = changed(source=HOSTILE, already=[HOSTILE], problems={HOSTILE: 3}, thresholds={HOSTILE: HOSTILE})
+    summary["control"]["orders"]["left_out"] = {HOSTILE: 1424}
+    summary["segments"][HOSTILE] = {"customers": 0, "amount_cents": 0}
+    summary["runs"][0] |= {"title": {"fr": HOSTILE}, "exclusions": {HOSTILE: 613}, "states": {HOSTILE: {HOSTILE: 3871}}}
+    summary["runs"][0]["by_segment"] = {HOSTILE: {HOSTILE: 3871}}
+    read = page(summary, pictures=[(HOSTILE, POINT)])
+    assert "script" not in read.tags
+    assert read.tags.count("img") == 1
+    assert read.text.count("<script>alert(1)</script>{{ 7*7 }}{% raw %}") >= 8
+
+
+def test_the_page_needs_nothing_from_anywhere() -> None:
+    html = render_report(SUMMARY, shop=load_shop(), pictures=[("une lettre", POINT)])
+    read = Page(html)
+    assert [link[:22] for link in read.links] == ["data:image/png;base64,"]
+    assert not re.search(r"url\(|@import|https?:", html)
+    assert "script" not in read.tags
+    assert "default-src 'none'" in html
+
+
+def test_a_picture_that_is_no_png_is_refused() -> None:
+    with pytest.raises(TemplateError, match="PNG"):
+        render_report(SUMMARY, shop=load_shop(), pictures=[("une lettre", b"GIF89a")])
+
+
+def test_a_card_that_can_not_be_made_leaves_the_last_one(tmp_path: Path) -> None:
+    shop = load_shop()
+    write_report(SUMMARY, tmp_path, shop=shop)
+    before = (tmp_path / "report.html").read_bytes()
+    with pytest.raises(TemplateError):
+        write_report(SUMMARY, tmp_path, shop=shop, pictures=[("", b"")])
+    assert (tmp_path / "report.html").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_same_summary_makes_the_same_bytes() -> None:
+    assert render_report(SUMMARY, shop=load_shop()) == render_report(copy.deepcopy(SUMMARY), shop=load_shop())
+
+
+def printed(summary: dict[str, Any], language: str = "en") -> str:
+    console = Console(file=StringIO(), width=120, color_system=None)
+    console.print(summary_table(summary, language=language))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_terminal_tells_the_same_story() -> None:
+    told = printed(SUMMARY)
+    assert "read = 60,410 kept + 1,424 left out when read" in told
+    assert "customers in the audience = 3,871 planned + 201 held out + 613 left out" in told
+    assert re.search(r"Regular, heavy\W+312", told)
+    assert re.search(r"letters\W+1,744", told)
+    assert "✗" not in told
+
+
+def test_the_terminal_does_not_read_data_as_its_markup() -> None:
+    named = changed(already=["[bold]x[/bold]"])
+    named["runs"][0]["title"] = {"en": "[red]The letter[/red]"}
+    assert "[red]The letter[/red]" in printed(named)
+    assert "[bold]x[/bold]" in printed(named)
+
+
+def test_every_rule_the_plan_can_write_is_explained() -> None:
+    """Words that SQL writes as a rule are read out of the SQL, so that a new rule without words is found here."""
+    sql = "".join(path.read_text("utf-8") for path in (INCLUDE / "sql" / "plan").glob("*.sql"))
+    rules = set(re.findall(r"(?:then|rule =) '([a-z_]+)'", sql))
+    assert {"minor", "unreachable", "household_served"} <= rules
+    for language in ("fr", "en"):
+        assert rules <= set(read_yaml(INCLUDE / f"templates/web/words.{language}.yaml")["rules"])
