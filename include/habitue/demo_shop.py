@@ -314,8 +314,8 @@ class _CsvFile:
         self._rows.writerows(zip(*columns, strict=True))
 
     def close(self) -> None:
-        self._text.close()
-        self._raw.close()
+        with self._raw:  # gzip leaves the file below it open
+            self._text.close()
 
 
 def _as_text(values: Any) -> Any:
