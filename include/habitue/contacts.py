@@ -343,6 +343,13 @@ def country(text: str | None) -> str | None:
         return None
 
 
+def postcode(text: str | None, country_code: str | None) -> str | None:
+    """The postcode as it is printed; in France without the blanks and the `F-` that some put around it."""
+    if text is None or country_code not in addresses.DOMESTIC or (len(text) == 5 and text.isdigit()):
+        return text
+    return re.sub(r"\AFR?-?(?=\d)", "", "".join(text.split()).upper())
+
+
 def mask(value: str | None) -> str | None:
     """Enough to recognise, too little to use: `z***@e***.fr`, `+336******78`, `D***`."""
     if value is None:
