@@ -94,8 +94,7 @@ def write_shop(
     counts = Counter(dict.fromkeys((*FILES, *CUSTOMER_FAULTS, *LINE_FAULTS, *CONSENT_FAULTS), 0))
     maker = _Maker(seed, spoilt, calendar(until), pools(seed))
     out.mkdir(parents=True, exist_ok=True)
-    ending = {"csv": None, "parquet": ".parquet"}[format]
-    names = {name: name + ending if ending else FILES[name] for name in FILES}
+    names = FILES if format == "csv" else {name: f"{name}.parquet" for name in FILES}
     parts = {name: out / f".{names[name]}.part" for name in FILES}
     with ExitStack() as stack:
         stack.callback(_remove, parts)
