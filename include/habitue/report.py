@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from habitue.errors import TemplateError
 from habitue.shop import INCLUDE, Shop, read_yaml
 from habitue.tables import Channel, Segment, State
-from habitue.texts import LOCALES, NARROW, long_date, money, typography
+from habitue.texts import LOCALES, NARROW, NO_BREAK, long_date, money, typography
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,22 +72,37 @@ def percent(share: float, language: str) -> str:
     return f"{written}{NARROW}%" if language == "fr" else f"{written}%"
 
 
+@cache
+def _expected(language: str) -> Mapping[str, str]:
+    """What each rule of include/expectations says: the suites have them under `rules`, contacts.yaml as they are."""
+    said = {}
+    for path in sorted((INCLUDE / "expectations").glob("*.yaml")):
+        content = read_yaml(path)
+        for name, rule in content.get("rules", content).items():
+            said[name] = typography(str(rule.get(language, "")), language)
+    return said
+
+
 def rule_words(rule: str, language: str) -> tuple[str, str]:
-    """A rule's short name and what it says. `unreachable:bad_postcode` is explained by both its parts; a rule that
-    the words files don't know keeps its own name and no explanation."""
-    known = words(language)["rules"]
+    """A rule's short name and what it says, from the words files, else from include/expectations. A rule that both
+    don't know keeps its own name. `unreachable:bad_postcode` is explained by both its parts."""
     name, _, detail = (part.strip() for part in rule.partition(":"))
-    short, says = known.get(name, (name, ""))
+    short, says = _one_rule(name, language)
     if not detail:
         return short, says
-    more, detail_says = known.get(detail, (detail, ""))
-    return typography(f"{short} : {more.lower()}" if language == "fr" else f"{short}: {more.lower()}", language), (
-        detail_says or says
-    )
+    more, detail_says = _one_rule(detail, language)
+    return f"{short}{NO_BREAK if language == 'fr' else ''}: {more.lower()}", detail_says or says
+
+
+def _one_rule(name: str, language: str) -> tuple[str, str]:
+    found = words(language)["rules"].get(name, name)
+    if isinstance(found, list):
+        return found[0], found[1]
+    return str(found), _expected(language).get(name, "")
 
 
 def base_balances(summary: Mapping[str, Any], language: str) -> list[Balance]:
-    """read = kept + left out; kept = published + quarantined + known before; for each dataset."""
+    """read = kept + left out; kept = published + quarantined + copies of other rows; for each dataset."""
     known = words(language)
     say = known["control"]
     found = []
@@ -96,7 +111,7 @@ def base_balances(summary: Mapping[str, Any], language: str) -> list[Balance]:
         title = known["datasets"][dataset]
         left_out = sum(control["left_out"].values())
         quarantined = sum(summary["quarantine"].get(dataset, {}).values())
-        before = summary.get("duplicates", {}).get(dataset, 0)
+        copies = summary.get("duplicates", {}).get(dataset, 0)
         found += [
             Balance(
                 title,
@@ -109,7 +124,7 @@ def base_balances(summary: Mapping[str, Any], language: str) -> list[Balance]:
                 (
                     (say["published"], summary["published"][dataset]),
                     (say["quarantine"].lower(), quarantined),
-                    *([(say["duplicates"], before)] if before else []),
+                    *([(say["duplicates"], copies)] if copies else []),
                 ),
             ),
         ]
@@ -240,14 +255,16 @@ def _run_card(run: Mapping[str, Any], language: str) -> dict[str, Any]:
 
 
 def _figures(summary: Mapping[str, Any]) -> list[tuple[str, int, bool]]:
-    """The headline: name of the word, number, whether it is a part of the one before."""
+    """The headline: name of the word, number, whether it is a part of the one before. `held`, where it is given, is
+    all that the snapshot holds; what was published that night can be a few days of orders only."""
+    held = summary.get("held") or summary["published"]
     channels: dict[str, int] = {}
     for run in summary["runs"]:
         for channel, number in _by_channel(run["by_segment"]).items():
             channels[channel] = channels.get(channel, 0) + number
     return [
-        ("customers", summary["published"]["customers"], False),
-        ("orders", summary["published"]["orders"], False),
+        ("customers", held["customers"], False),
+        ("orders", held["orders"], False),
         ("planned", sum(run["planned"] for run in summary["runs"]), False),
         *((channel, channels[channel], True) for channel in _in_order(channels, Channel)),
         ("excluded", sum(run["excluded"] for run in summary["runs"]), False),
