@@ -10,10 +10,12 @@ folded, mail programs read them as broken. The same mail gives the same bytes at
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64, b2a_qp
+from binascii import a2b_base64, a2b_qp, b2a_base64, b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime
+from email.header import decode_header, make_header
+from email.parser import HeaderParser
+from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
@@ -123,6 +125,43 @@ def write(mail: Mail) -> bytes:
             b"--\r\n",
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a written mail says, decoded."""
+
+    to_name: str
+    to_address: str
+    subject: str
+    language: str
+    list_id: str
+    text: str
+    html: str
+
+
+def read(raw: bytes) -> Content:
+    """What a mail that `write` wrote says. ValueError for any other."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    headers = HeaderParser().parsestr(head.decode("ascii"))
+    parts = (b"\r\n" + body).split(f"\r\n--{headers.get_boundary()}".encode())
+    if len(parts) != 4:
+        raise ValueError("no mail of ours: it should have a text and an HTML part")
+    text, html = (part.partition(b"\r\n\r\n")[2] for part in parts[1:3])
+    phrase, address = parseaddr(headers["To"].replace("\r\n ", " "))
+    return Content(
+        to_name=_decoded(phrase),
+        to_address=address,
+        subject=_decoded(headers["Subject"]),
+        language=headers["Content-Language"],
+        list_id=headers["List-ID"].strip("<>"),
+        text=a2b_qp(text).decode(),
+        html=a2b_base64(html).decode(),
+    )
+
+
+def _decoded(value: str) -> str:
+    return str(make_header(decode_header(value)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,25 @@ reason, what it can't know is unknown.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from habitue.errors import SendError
-from habitue.mime import Mail, write
+from markupsafe import Markup
+
+from habitue.emails import FOLDER, palettes
+from habitue.errors import LedgerError, SendError
+from habitue.mime import Content, Mail, read, write
+from habitue.shop import Shop, read_yaml
+from habitue.texts import environment
+
+PAGE = FOLDER / "outbox"
 
 
 class Status(StrEnum):
@@ -79,6 +88,91 @@ class Outbox:
                 permanent=False,
             ) from None
         return Receipt(mail.message_id, Status.ACCEPTED, provider_id=name)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMail:
+    """A mail of the outbox as its page lists it: by its message, with the group and the campaign that it is for."""
+
+    message_id: str
+    group: str
+    campaign: str = ""
+
+
+PREVIEWS = 40
+"""Mails a file of previews: some 700 kB, read at once from a disk."""
+
+
+def write_index(folder: Path, mails: Iterable[ListedMail], *, shop: Shop) -> int:
+    """Writes `index.html`, which lists these mails in this order and shows each, and the previews that it shows.
+
+    The page needs nothing but its folder and makes no connection. Bodies are shown in a sandboxed frame: whatever is in
+    them runs nothing and loads nothing. Returns the number of mails; LedgerError where one has no file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    previews = folder / "previews"
+    previews.mkdir(exist_ok=True)
+    rows: list[list[str]] = []
+    chunks = 0
+    for chunk in batched(mails, PREVIEWS):
+        contents = [(listed, _content(folder, listed)) for listed in chunk]
+        bodies = [[content.html, content.text] for _, content in contents]
+        script = f"previews({chunks}, {_json(bodies)});\n"
+        replace_file(previews / f"{chunks:05}.js", script.encode())
+        rows += [_row(listed, content) for listed, content in contents]
+        chunks += 1
+    for stale in previews.glob("*.js"):
+        if int(stale.stem) >= chunks:
+            stale.unlink()
+    replace_file(folder / "index.html", _page(rows, shop).encode())
+    return len(rows)
+
+
+def batched(mails: Iterable[ListedMail], size: int) -> Iterator[list[ListedMail]]:
+    rest = iter(mails)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def _content(folder: Path, listed: ListedMail) -> Content:
+    try:
+        return read((folder / f"{listed.message_id}.eml").read_bytes())
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise LedgerError(
+            f"message {listed.message_id} counts as sent, but the outbox can't read it back ({type(error).__name__}); "
+            "deliver the run again"
+        ) from None
+
+
+def _row(listed: ListedMail, content: Content) -> list[str]:
+    return [
+        listed.message_id,
+        content.subject,
+        content.to_name,
+        content.to_address,
+        listed.group,
+        content.language,
+        listed.campaign,
+    ]
+
+
+def _page(rows: list[list[str]], shop: Shop) -> str:
+    words = read_yaml(PAGE / f"words.{shop.language}.yaml")
+    data = [rows, words["groups"], words["to"], PREVIEWS]
+    template = environment(html=True).from_string((PAGE / "index.html.j2").read_text("utf-8"))
+    return template.render(
+        language=shop.language,
+        shop=shop.name,
+        words=words,
+        mails=Markup(_json(data)),  # noqa: S704 - `_json` escapes
+        **palettes(shop.letterhead.accent, shop.letterhead.ink),
+    )
+
+
+def _json(value: object) -> str:
+    """JSON that can stand inside a script element, whatever a customer is called."""
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def replace_file(path: Path, content: bytes) -> None:
