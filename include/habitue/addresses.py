@@ -120,7 +120,9 @@ POST_BOX = re.compile(r"(?:BP|B P|CS|TSA|POSTE RESTANTE|LIEU ?DIT|LD|HAMEAU)\b")
 INSIDE = re.compile(
     r"(?:APPARTEMENT|APPT|APP|APT|ETAGE|ETG|ESCALIER|ESC|PORTE|CHEZ|C O|LOGEMENT|CHAMBRE|BOITE|\d+ ?E)\b"
 )
-NOT_A_PLACE = frozenset({"", "X", "XX", "XXX", "XXXX", "TEST", "INCONNU", "INCONNUE", "NEANT", "NULL", "NC", "N C", "N A"})
+NOT_A_PLACE = frozenset(
+    {"", "X", "XX", "XXX", "XXXX", "TEST", "INCONNU", "INCONNUE", "NEANT", "NULL", "NC", "N C", "N A"}
+)
 
 
 class AddressProblem(HabitueError):
