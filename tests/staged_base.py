@@ -12,36 +12,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 TEXT = pa.string()
-SCHEMAS = {
-    "customers": pa.schema(
-        [
-            (name, TEXT)
-            for name in (
-                "customer_id civility first_name last_name birth_date language email phone street address_extra "
-                "postcode city country created_on deceased_on"
-            ).split()
-        ]
+COLUMNS = {
+    "customers": (
+        "customer_id",
+        "civility",
+        "first_name",
+        "last_name",
+        "birth_date",
+        "language",
+        "email",
+        "phone",
+        "street",
+        "address_extra",
+        "postcode",
+        "city",
+        "country",
+        "created_on",
+        "deceased_on",
     ),
-    "orders": pa.schema(
-        [
-            ("order_id", TEXT),
-            ("customer_id", TEXT),
-            ("ordered_at", pa.timestamp("us")),
-            ("product_code", TEXT),
-            ("product_name", TEXT),
-            ("quantity", pa.float64()),
-            ("amount_cents", pa.int64()),
-        ]
-    ),
-    "consents": pa.schema(
-        [
-            (name, TEXT)
-            for name in (
-                "customer_id channel purpose status basis recorded_at valid_until source wording_version"
-            ).split()
-        ]
+    "consents": (
+        "customer_id",
+        "channel",
+        "purpose",
+        "status",
+        "basis",
+        "recorded_at",
+        "valid_until",
+        "source",
+        "wording_version",
     ),
 }
+SCHEMAS = {dataset: pa.schema([(name, TEXT) for name in names]) for dataset, names in COLUMNS.items()}
+SCHEMAS["orders"] = pa.schema(
+    [
+        *((name, TEXT) for name in ("order_id", "customer_id")),
+        ("ordered_at", pa.timestamp("us")),
+        *((name, TEXT) for name in ("product_code", "product_name")),
+        ("quantity", pa.float64()),
+        ("amount_cents", pa.int64()),
+    ]
+)
 
 ON = date(2026, 10, 1)
 

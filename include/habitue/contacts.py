@@ -181,7 +181,9 @@ def check_email(text: str | None) -> tuple[str | None, str | None]:
 @lru_cache(maxsize=10_000)
 def _odd_email(text: str) -> tuple[str | None, str | None]:
     try:
-        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+        found = validate_email(
+            text, check_deliverability=False, allow_smtputf8=False, test_environment=True, strict=True
+        )
     except EmailNotValidError:
         return None, "bad_email"
     if found.ascii_email is None or "." not in found.ascii_domain:
