@@ -310,3 +310,23 @@ def test_the_licence_is_the_one_that_the_package_names() -> None:
     assert "Apache License\n                           Version 2.0, January 2004" in said
     assert "END OF TERMS AND CONDITIONS" in said
     assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+def test_the_files_that_contributing_names_exist() -> None:
+    named = set(re.findall(r"`((?:include/|deploy/|tests/)?[\w./]+\.(?:py|yaml|sql|txt|yml))`", _contributing()))
+    made = {"validation.json", "control.json", "summary.json"}
+    places = [ROOT, *(ROOT / "include" / name for name in ("habitue", "campaigns", "sources", "templates/web"))]
+    assert "plans.py" in named
+    missing = [name for name in named - made if not any((place / name).exists() for place in [*places, ROOT / "dags"])]
+    assert missing == []
+
+
+def test_the_steps_that_contributing_tells_start_in_modules_that_exist() -> None:
+    table = [line.split("|")[2] for line in _contributing().splitlines() if line.startswith("| ")][1:]
+    modules = {name for cell in table for name in re.findall(r"`(\w+)`", cell)}
+    assert {"extract", "plans", "report"} <= modules
+    assert {name for name in modules if not (ROOT / "include" / "habitue" / f"{name}.py").exists()} == set()
+
+
+def _contributing() -> str:
+    return (ROOT / "CONTRIBUTING.md").read_text("utf-8")

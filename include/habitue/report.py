@@ -18,6 +18,7 @@ from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from habitue.errors import TemplateError
+from habitue.expectations import DATASETS, contact_rules, load_suite
 from habitue.shop import INCLUDE, Shop, read_yaml
 from habitue.tables import Channel, Segment, State
 from habitue.texts import LOCALES, NARROW, NO_BREAK, long_date, money, typography
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WEB = INCLUDE / "templates" / "web"
-DATASETS = ("customers", "orders", "consents")
 
 Words = Mapping[str, Any]
 
@@ -74,13 +74,10 @@ def percent(share: float, language: str) -> str:
 
 @cache
 def _expected(language: str) -> Mapping[str, str]:
-    """What each rule of include/expectations says: the suites have them under `rules`, contacts.yaml as they are."""
-    said = {}
-    for path in sorted((INCLUDE / "expectations").glob("*.yaml")):
-        content = read_yaml(path)
-        for name, rule in content.get("rules", content).items():
-            said[name] = typography(str(rule.get(language, "")), language)
-    return said
+    """What each rule of include/expectations says."""
+    said = {rule.name: getattr(rule, language) for dataset in DATASETS for rule in load_suite(dataset).rules}
+    said |= {name: rule[language] for name, rule in contact_rules().items()}
+    return {name: typography(text, language) for name, text in said.items()}
 
 
 def rule_words(rule: str, language: str) -> tuple[str, str]:
