@@ -28,6 +28,8 @@ COPY include/ include/
 COPY dags/ dags/
 COPY plugins/ plugins/
 COPY deploy/init.sh deploy/
+# The user below may not write here: compile now, not at each start.
+RUN python -m compileall -q include/habitue dags plugins
 
 RUN useradd --uid "$UID" --gid 0 --create-home habitue \
     && install --directory --owner=habitue --group=0 --mode=0750 /var/lib/habitue /home/habitue/airflow/logs \
