@@ -23,7 +23,7 @@ from babel.numbers import format_decimal
 
 from habitue.errors import TemplateError
 from habitue.shop import INCLUDE, Language, Shop, read_yaml
-from habitue.texts import LOCALES, Text, load_text
+from habitue.texts import LOCALES, Text, load_text, typography
 
 FOLDER = INCLUDE / "templates" / "calls"
 
@@ -158,7 +158,7 @@ def write_call_list(rows: Iterable[CallRow], xlsx: Path, csv: Path, *, shop: Sho
     whole or not at all, and the same rows give the same bytes. CSV: UTF-8 with a byte order mark, semicolons, every
     field quoted, CRLF. SettingError and TemplateError as for any text.
     """
-    words = read_yaml(FOLDER / f"list.{shop.language}.yaml")
+    words = read_words(FOLDER / f"list.{shop.language}.yaml", shop.language)
     count = 0
     with (
         _replaced(xlsx) as xlsx_partial,
@@ -173,6 +173,19 @@ def write_call_list(rows: Iterable[CallRow], xlsx: Path, csv: Path, *, shop: Sho
             book.add(count, cells)
             sheet.writerow([_csv_field(_as_text(cells[name], shop)) for name in words["columns"]])
     return count
+
+
+def read_words(path: Path, language: Language) -> dict[str, Any]:
+    """A file of labels, set as a printer would."""
+
+    def typeset(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: typeset(below) for key, below in value.items()}
+        if isinstance(value, list):
+            return [typeset(below) for below in value]
+        return typography(value, language)
+
+    return dict(typeset(read_yaml(path)))
 
 
 Cell = str | int | Decimal | date | None

@@ -18,10 +18,11 @@ from typing import Protocol
 
 from markupsafe import Markup
 
+from habitue.calls import read_words
 from habitue.emails import FOLDER, palettes
 from habitue.errors import LedgerError, SendError
 from habitue.mime import Content, Mail, read, write
-from habitue.shop import Shop, read_yaml
+from habitue.shop import Shop
 from habitue.texts import environment
 
 PAGE = FOLDER / "outbox"
@@ -157,7 +158,7 @@ def _row(listed: ListedMail, content: Content) -> list[str]:
 
 
 def _page(rows: list[list[str]], shop: Shop) -> str:
-    words = read_yaml(PAGE / f"words.{shop.language}.yaml")
+    words = read_words(PAGE / f"words.{shop.language}.yaml", shop.language)
     data = [rows, words["groups"], words["to"], PREVIEWS]
     template = environment(html=True).from_string((PAGE / "index.html.j2").read_text("utf-8"))
     return template.render(
