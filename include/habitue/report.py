@@ -74,8 +74,11 @@ def percent(share: float, language: str) -> str:
 
 @cache
 def _expected(language: str) -> Mapping[str, str]:
-    """What each rule of include/expectations says."""
-    said = {rule.name: getattr(rule, language) for dataset in DATASETS for rule in load_suite(dataset).rules}
+    """What each rule of include/expectations says. A suite's rule says what must hold, and is shown as the rule that
+    was broken; contacts.yaml says what is wrong."""
+    broken = words(language)["control"]["rule"]
+    suites = [rule for dataset in DATASETS for rule in load_suite(dataset).rules]
+    said = {rule.name: broken.format(rule=getattr(rule, language)) for rule in suites}
     said |= {name: rule[language] for name, rule in contact_rules().items()}
     return {name: typography(text, language) for name, text in said.items()}
 
