@@ -64,7 +64,7 @@ def campaign_dag(campaign: Campaign) -> DAG:
         def report() -> Any:
             from habitue import runs
 
-            return runs.report(wiring.house(), campaign.name, on=wiring.run_day(get_current_context()), at=wiring.now())
+            return runs.report(wiring.house(), on=wiring.run_day(get_current_context()))
 
         shards = plan()
         chain(render.expand(shard=shards), deliver.expand(shard=shards), report())

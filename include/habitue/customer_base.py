@@ -6,21 +6,24 @@ Nothing is published before the last batch rule has held; until then the last go
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from habitue import extract as extracting
-from habitue import validation
+from habitue import loading, segments, validation
+from habitue.errors import LedgerError
 from habitue.house import House
-from habitue.lake import Snapshot
-from habitue.loading import Loaded
-from habitue.loading import load as load_snapshot
-from habitue.segments import segment
+from habitue.lake import MANIFEST, Draft, Snapshot
 from habitue.sources import open_source
 
-Progress = Callable[[str], None]
+DONE = {"already": True}
+"""What a step returns whose night is published: nothing is done twice."""
 
 
 def published(house: House, on: date) -> Snapshot | None:
@@ -35,31 +38,111 @@ def extract(house: House, on: date, *, url: str | None = None) -> Mapping[str, A
     Orders come from the last snapshot's end, less the source's `lookback_days`; customers and consents whole.
     """
     if published(house, on):
-        return {"already": True}
-    staged = house.work(on) / "staged"
-    shutil.rmtree(house.work(on), ignore_errors=True)
+        return DONE
+    work = house.work(on)
+    shutil.rmtree(work, ignore_errors=True)
+    staged = work / "staged"
     staged.mkdir(parents=True)
     last = house.lake.latest(on)
     since = None if last is None else last.orders_until - timedelta(days=house.source.lookback_days)
-    control = extracting.extract(open_source(house.source, url=url), staged, on=on, since=since)
-    return {"already": False, "since": since and since.isoformat(), **control}
+    source = open_source(house.source, url=url, timezone=house.shop.timezone)
+    control = extracting.extract(source, staged, on=on, since=since)
+    (work / "night.json").write_text(json.dumps({"since": since and since.isoformat()}))
+    return {"since": since and since.isoformat(), "control": control}
 
 
 def validate(house: House, on: date) -> Mapping[str, Any]:
     """Row rules send rows to quarantine; a batch rule raises BatchRefused. The page is written either way."""
     if published(house, on):
-        return {"already": True}
-    work = house.work(on)
+        return DONE
+    work = _night(house, on)
     last = house.lake.latest(on)
     checked = work / "checked"
     shutil.rmtree(checked, ignore_errors=True)
-    checked.mkdir(parents=True)
+    checked.mkdir()
     try:
-        result = validation.validate(
-            work / "staged", checked, on=on, shop=house.shop, previous=last and last.path / "manifest.json"
-        )
+        validation.validate(work / "staged", checked, on=on, shop=house.shop, previous=last and last.path / MANIFEST)
     finally:
         if (checked / "validation.json").exists():
             validation.render_page(checked / "validation.json", house.out / "validation.html", shop=house.shop)
-    validation.write_quarantine(checked, house.out / "quarantine")
-    return {"already": False}
+            validation.write_quarantine(checked, house.out / "quarantine")
+    return {}
+
+
+def segment(house: House, on: date) -> Mapping[str, Any]:
+    """Merges the night's orders into a draft of the snapshot and sorts its customers into the five groups.
+
+    BatchRefused where the lapsed share has jumped overnight: the data is wrong, not the customers.
+    """
+    if published(house, on):
+        return DONE
+    work = _night(house, on)
+    last = house.lake.latest(on)
+    since = json.loads((work / "night.json").read_text())["since"]
+    draft = house.lake.prepare(
+        work / "checked",
+        on=on,
+        control=json.loads((work / "staged" / "control.json").read_text()),
+        since=since and date.fromisoformat(since),
+        settings=house.shop.model_dump(
+            mode="json", include={"segments", "scoring", "validation", "timezone", "currency"}
+        ),
+    )
+    result = segments.segment(
+        draft.orders,
+        draft.segments,
+        on=on,
+        settings=house.shop.segments,
+        scoring=house.shop.scoring,
+        customers=draft.customers,
+        previous=last and last.segments,
+    )
+    if last is not None:
+        validation.check_lapsed(result.counts, last.manifest["segments"], house.shop)
+    (work / "draft.json").write_text(json.dumps(asdict(draft), default=str))
+    figures = {**result.figures(), "movement_since": last and last.id}
+    (work / "figures.json").write_text(json.dumps(figures, default=str))
+    return {"segments": result.counts}
+
+
+def publish(house: House, on: date) -> Mapping[str, Any]:
+    """The draft becomes the snapshot of the date, all or nothing."""
+    if published(house, on):
+        return DONE
+    work = _night(house, on)
+    kept = json.loads((work / "draft.json").read_text())
+    draft = Draft(
+        **{
+            **kept,
+            "root": Path(kept["root"]),
+            "path": Path(kept["path"]),
+            "on": on,
+            "since": kept["since"] and date.fromisoformat(kept["since"]),
+        }
+    )
+    snapshot = house.lake.commit(draft, {"figures": json.loads((work / "figures.json").read_text())})
+    return {"snapshot": snapshot.id, "files": len(snapshot.manifest["files"])}
+
+
+def load(house: House, on: date, *, at: datetime) -> Mapping[str, Any]:
+    """The snapshot into the base, where something changed; the night's work folder is cleared."""
+    snapshot = published(house, on)
+    if snapshot is None:
+        raise LedgerError(f"no snapshot of {on} is published: clear the task `publish`")
+    loaded = loading.load(
+        house.engine,
+        snapshot_id=snapshot.id,
+        taken_on=snapshot.on,
+        folder=snapshot.path,
+        manifest_sha256=hashlib.sha256((snapshot.path / MANIFEST).read_bytes()).hexdigest(),
+        at=at,
+    )
+    shutil.rmtree(house.work(on), ignore_errors=True)
+    return asdict(loaded)
+
+
+def _night(house: House, on: date) -> Path:
+    work = house.work(on)
+    if not (work / "night.json").is_file():
+        raise LedgerError(f"the extract of {on} is not here ({work}): clear the task `extract`")
+    return work

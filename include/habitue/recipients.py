@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, RowMapping, select
 
 from habitue.campaigns import Campaign, Offer
 from habitue.errors import LedgerError
@@ -18,7 +18,7 @@ from habitue.plans import Shard
 from habitue.salutations import name
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import Channel, Segment, State, message, run
+from habitue.tables import Segment, State, message, run
 
 PAGE = 5000
 """Recipients held in memory at a time."""
@@ -82,7 +82,7 @@ class Recipient:
     offer_code: str
     customer: Mapping[str, Any]
     """civility, first_name, last_name, name, language: what copy may speak of"""
-    row: Mapping[str, Any]
+    row: RowMapping
     """e-mail, phone and postal address"""
     facts: Facts
 
@@ -126,7 +126,7 @@ def recipients(
         after = rows[-1]["position"]
 
 
-def _recipient(row: Mapping[str, Any], facts: Facts) -> Recipient:
+def _recipient(row: RowMapping, facts: Facts) -> Recipient:
     customer = {
         "civility": row["civility"],
         "first_name": row["first_name"],

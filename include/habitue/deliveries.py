@@ -1,0 +1,413 @@
+"""From the ledger to the world: each channel makes its messages (`render`), then lets them go (`deliver`).
+
+`render` makes everything once and sends nothing, so that a text that can't be rendered stops the run before anyone is
+written to. `deliver` claims before it sends and settles after; what a dead worker left behind is taken up again only
+where making a thing twice makes it once: a letter's file, a call list, a mail in the outbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import RowMapping
+
+from habitue import ledger, tokens
+from habitue.addresses import address_lines
+from habitue.calls import FOLDER as CALLS
+from habitue.calls import CallRow, CallScript, read_words, write_call_list
+from habitue.emails import EmailTemplate
+from habitue.house import House
+from habitue.ledger import Outcome
+from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
+from habitue.mime import Mail, Origin, write
+from habitue.plans import Shard
+from habitue.recipients import Recipient, Run, recipients
+from habitue.salutations import salutation
+from habitue.senders import Outbox, Receipt, Sender
+from habitue.shop import Shop
+from habitue.tables import Channel, State
+from habitue.texts import NO_BREAK, Text, load_text, long_date, money
+
+CLAIM = 500
+"""Mails claimed at a time: a worker that dies leaves at most so many in doubt."""
+
+Clock = Callable[[], datetime]
+Counts = dict[str, int]
+
+
+class Delivery(Protocol):
+    def render(self, shard: Shard) -> Counts: ...
+    def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts: ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the three channels share: the house, the run, and who the worker is."""
+
+    house: House
+    run: Run
+    worker: str
+
+    @classmethod
+    def of(cls, house: House, shard: Shard) -> Desk:
+        return cls(house, Run.of(house.engine, shard.run_id), f"worker-{uuid4().hex[:12]}")
+
+    @property
+    def work(self) -> Path:
+        return run_folder(self.house, self.run)
+
+    def people(self, shard: Shard, *states: State, only: frozenset[UUID] | None = None) -> Iterator[Recipient]:
+        return recipients(
+            self.house.engine,
+            shard,
+            facts=self.work / "facts.parquet",
+            shop=self.house.shop,
+            states=states,
+            only=only,
+        )
+
+    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool) -> ledger.Claim:
+        return ledger.claim(
+            self.house.engine,
+            shard,
+            worker=self.worker,
+            on=on,
+            at=at,
+            shop=self.house.shop,
+            most=most,
+            again=again,
+        )
+
+    def settle(self, outcomes: Iterable[Outcome], at: datetime) -> int:
+        return ledger.settle(self.house.engine, list(outcomes), worker=self.worker, at=at)
+
+    def offer_words(self, who: Recipient) -> dict[str, object]:
+        offer = self.run.offer(who.segment)
+        return {
+            "code": grouped(who.offer_code),
+            "text": offer.text.get(who.language) or offer.text[self.house.shop.language],  # type: ignore[call-overload]
+            "valid_until": offer.valid_until(self.run.on),
+            "url": self.offer_url(who),
+        }
+
+    def offer_url(self, who: Recipient) -> str:
+        return f"{self.house.shop.website}/o/{who.offer_code}"
+
+    def favourite(self, who: Recipient) -> str | None:
+        return who.facts.favourites[0] if who.facts.favourites else None
+
+
+def run_folder(house: House, run: Run) -> Path:
+    """Where a run keeps what it was made from and what it is making."""
+    return house.out / "runs" / run.campaign.name / run.on.isoformat()
+
+
+def grouped(code: str) -> str:
+    """A code as it is read out: two halves with a hyphen."""
+    return f"{code[:5]}-{code[5:]}"
+
+
+def lot_name(shard: Shard) -> str:
+    """`LOT-quarterly_letter-2026-10-01-001`: one PDF for the print shop."""
+    campaign, day = shard.run_id.split(":")
+    return f"LOT-{campaign}-{day}-{shard.number:03}"
+
+
+def delivery(house: House, shard: Shard) -> Delivery:
+    """The channel's way of doing it."""
+    desk = Desk.of(house, shard)
+    match shard.channel:
+        case Channel.LETTER:
+            return Letters(desk)
+        case Channel.EMAIL:
+            return Emails(desk, Outbox(house.out / "emails"))
+        case Channel.CALL:
+            return Calls(desk)
+
+
+class Letters:
+    """One PDF a shard. Rendered into the run's folder, handed over by renaming a finished copy into `letters/`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.press = Press(desk.house.shop, on=desk.run.on)
+        self._texts: dict[Path, Text] = {}
+
+    def render(self, shard: Shard) -> Counts:
+        self.desk.run.check_templates(self.desk.house.shop)
+        waiting = list(self.desk.people(shard, State.PLANNED, State.CLAIMED))
+        if not waiting:
+            return {"letters": 0, "already": 1}
+        rows = self._print(shard, waiting)
+        return {"letters": sum(not row.refused for row in rows), "pages": sum(row.pages for row in rows)}
+
+    def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
+        claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
+        if not claimed.messages:
+            return {"accepted": 0, "cancelled": claimed.cancelled}
+        rows = self._rendered(shard)
+        if {row.message_id for row in rows} != {str(one) for one in claimed.messages}:
+            # Someone said no after the letters were made: they are printed again without hers.
+            rows = self._print(shard, self.desk.people(shard, State.CLAIMED, only=claimed.messages))
+        lot = self._file(shard)
+        if lot.exists():
+            target = self.desk.house.out / "letters" / lot.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_suffix(".partial")
+            partial.write_bytes(lot.read_bytes())
+            partial.replace(target)
+        settled = self.desk.settle((self._outcome(shard, row) for row in rows), now())
+        refused = sum(row.refused is not None for row in rows)
+        return {"accepted": settled - refused, "refused": refused, "cancelled": claimed.cancelled}
+
+    def picture(self, who: Recipient) -> bytes:
+        """The letter as a PNG, for the run card."""
+        return self.press.picture(self._letter(who, "—"))
+
+    def _print(self, shard: Shard, people: Iterable[Recipient]) -> list[PrintedRow]:
+        lot = self._file(shard)
+        lot.parent.mkdir(parents=True, exist_ok=True)
+        letters = (self._letter(who, f"{lot.stem.removeprefix('LOT-')}-{who.position:06}") for who in people)
+        rows = write_letters(lot, letters, self.press)
+        lot.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows]))
+        return rows
+
+    def _rendered(self, shard: Shard) -> list[PrintedRow]:
+        file = self._file(shard).with_suffix(".json")
+        return [PrintedRow(**row) for row in json.loads(file.read_text())] if file.exists() else []
+
+    def _file(self, shard: Shard) -> Path:
+        return self.desk.work / "letters" / f"{lot_name(shard)}.pdf"
+
+    def _letter(self, who: Recipient, sequence: str) -> Letter:
+        offer = self.desk.offer_words(who)
+        last, until = who.facts.last_day, offer["valid_until"]
+        return compose(
+            self._text(who),
+            message_id=str(who.message_id),
+            reference=who.message_id.hex[:10].upper(),
+            sequence=sequence,
+            address=postal_lines(who),
+            customer=who.customer,
+            facts={
+                "last_purchase": last and long_date(last, who.language),
+                "favourite": self.desk.favourite(who),
+                "purchases": who.facts.lifetime_days,
+            },
+            offer={**offer, "valid_until": long_date(until, who.language) if isinstance(until, date) else until},
+            offer_url=self.desk.offer_url(who),
+            shop=self.desk.house.shop,
+            on=self.desk.run.on,
+        )
+
+    def _text(self, who: Recipient) -> Text:
+        path = next(
+            way.file(who.language)
+            for way in self.desk.run.campaign.treatments[who.segment].ways
+            if way.channel is Channel.LETTER
+        )
+        if path not in self._texts:
+            self._texts[path] = load_text(path)
+        return self._texts[path]
+
+    def _outcome(self, shard: Shard, row: PrintedRow) -> Outcome:
+        if row.refused:
+            return Outcome(UUID(row.message_id), State.REFUSED, reason=row.refused)
+        return Outcome(
+            UUID(row.message_id),
+            State.ACCEPTED,
+            provider_id=lot_name(shard),
+            pages=row.pages,
+            first_page=row.first_page,
+        )
+
+
+def postal_lines(who: Recipient) -> tuple[str, ...]:
+    """The address block of a letter."""
+    return postal_lines_of(who.row, who.language)
+
+
+def postal_lines_of(row: RowMapping, language: str) -> tuple[str, ...]:
+    """The address block from a customer's columns."""
+    return address_lines(
+        row["civility"],
+        row["first_name"],
+        row["last_name"],
+        row["address_extra"],
+        row["street"],
+        row["postcode"],
+        row["city"],
+        row["country"],
+        language=language,
+    )
+
+
+class Emails:
+    """Mails, made one after the other and handed to the sender a claim at a time."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        self.desk = desk
+        self.sender = sender
+        self._templates: dict[tuple[str, str], EmailTemplate] = {}
+
+    @cached_property
+    def origin(self) -> Origin:
+        return Origin.of(self.desk.house.shop, self.desk.run.campaign.name, self.desk.run.planned_at)
+
+    def render(self, shard: Shard) -> Counts:
+        self.desk.run.check_templates(self.desk.house.shop)
+        made, size, digest = 0, 0, hashlib.sha256()
+        for who in self.desk.people(shard, State.PLANNED):
+            content = write(self.mail(who))
+            digest.update(content)
+            made += 1
+            size += len(content)
+        return {"emails": made, "bytes": size}
+
+    def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
+        again = self.sender.idempotent
+        counts = {"accepted": 0, "refused": 0, "unknown": 0, "cancelled": 0}
+        if not again:
+            counts["unknown"] = ledger.expire(self.desk.house.engine, shard, at=now())
+        while claimed := self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again):
+            counts["cancelled"] += claimed.cancelled
+            people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
+            receipts = self.sender.send([self.mail(who) for who in people])
+            self.desk.settle((_outcome(receipt) for receipt in receipts), now())
+            for receipt in receipts:
+                counts[receipt.status] += 1
+        return counts
+
+    def mail(self, who: Recipient) -> Mail:
+        key = (who.template, who.language)
+        if key not in self._templates:
+            self._templates[key] = EmailTemplate.load(who.template, who.language, self.desk.house.shop)  # type: ignore[arg-type]
+        link = self.desk.house.shop.sender.unsubscribe_url + tokens.sign(who.message_id, self.desk.house.secret)
+        content = self._templates[key].render(
+            {
+                "customer": who.customer,
+                "salutation": salutation(
+                    who.customer["civility"],
+                    who.customer["first_name"],
+                    who.customer["last_name"],
+                    who.language,
+                    channel="email",
+                ),
+                "facts": {
+                    "last_purchase": who.facts.last_day,
+                    "favourite": self.desk.favourite(who),
+                    "purchases": who.facts.lifetime_days,
+                },
+                "offer": self.desk.offer_words(who),
+                "unsubscribe_url": link,
+            }
+        )
+        return Mail(
+            message_id=str(who.message_id),
+            to_name=who.customer["name"],
+            to_address=who.row["email"],
+            subject=content.subject,
+            text=content.text,
+            html=content.html,
+            language=who.language,  # type: ignore[arg-type]
+            unsubscribe_url=link,
+            origin=self.origin,
+        )
+
+
+def _outcome(receipt: Receipt) -> Outcome:
+    return Outcome(UUID(receipt.message_id), State(receipt.status), receipt.provider_id, receipt.reason)
+
+
+class Calls:
+    """One list a run, ranked: a workbook and a CSV in `calls/`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._scripts: dict[tuple[str, str], CallScript] = {}
+        language = desk.house.shop.language
+        self._words: Mapping[str, str] = read_words(CALLS / f"list.{language}.yaml", language)["facts"]
+
+    def render(self, shard: Shard) -> Counts:
+        self.desk.run.check_templates(self.desk.house.shop)
+        return {"calls": len([self._row(who) for who in self.desk.people(shard, State.PLANNED, State.CLAIMED)])}
+
+    def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
+        claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
+        if not claimed.messages:
+            return {"accepted": 0, "cancelled": claimed.cancelled}
+        people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
+        name = f"{self.desk.run.campaign.name}-{self.desk.run.on}"
+        folder = self.desk.house.out / "calls"
+        write_call_list(
+            (self._row(who) for who in people),
+            folder / f"{name}.xlsx",
+            folder / f"{name}.csv",
+            shop=self.desk.house.shop,
+            on=self.desk.run.on,
+        )
+        accepted = (Outcome(one, State.ACCEPTED, provider_id=name) for one in claimed.messages)
+        return {"accepted": self.desk.settle(accepted, now()), "cancelled": claimed.cancelled}
+
+    def _row(self, who: Recipient) -> CallRow:
+        return CallRow(
+            message_id=str(who.message_id),
+            rank=who.position,
+            customer_id=who.customer_id,
+            name=who.customer["name"],
+            phone=who.row["phone"],
+            language=who.language,
+            best_time=lawful_hours(self.desk.house.shop, who.row["timezone"], self.desk.run.on),
+            last_purchase=who.facts.last_day,
+            favourite=self.desk.favourite(who),
+            value_cents=who.facts.lifetime_cents,
+            why=self._why(who),
+            consent_until=who.row["valid_until"],
+            offer_code=grouped(who.offer_code),
+            script=self._script(who).render(
+                {
+                    "customer": who.customer,
+                    "facts": {
+                        "last_purchase": who.facts.last_day,
+                        "favourite": self.desk.favourite(who),
+                        "purchases": who.facts.lifetime_days,
+                    },
+                    "offer": self.desk.offer_words(who),
+                }
+            ),
+        )
+
+    def _why(self, who: Recipient) -> list[str]:
+        shop, facts = self.desk.house.shop, who.facts
+        each = money(facts.lifetime_cents // max(facts.lifetime_days, 1), shop.currency, shop.language)
+        said = {"visits": str(facts.lifetime_days), "each": each, "liked": ", ".join(facts.favourites)}
+        colon = f"{NO_BREAK}:" if shop.language == "fr" else ":"
+        return [f"{self._words[name]}{colon} {value}" for name, value in said.items() if value]
+
+    def _script(self, who: Recipient) -> CallScript:
+        key = (who.template, who.language)
+        if key not in self._scripts:
+            self._scripts[key] = CallScript.load(who.template, who.language, self.desk.house.shop)  # type: ignore[arg-type]
+        return self._scripts[key]
+
+
+def lawful_hours(shop: Shop, timezone: str | None, on: date) -> str:
+    """When a customer may be rung, by the shop's clock: `hours` of the desk are those of the customer's own time zone
+    (D. 223-9 C. conso)."""
+    local = ZoneInfo(timezone or shop.timezone)
+
+    def here(found: re.Match[str]) -> str:
+        moment = datetime(on.year, on.month, on.day, int(found[1]), int(found[2]), tzinfo=local)
+        return f"{moment.astimezone(shop.tz):%H:%M}"
+
+    return re.sub(r"(\d\d):(\d\d)", here, shop.calls.hours)

@@ -1,0 +1,59 @@
+"""The steps of a campaign's DAG: plan → render → deliver → report. Ids and counts go in and out, never customers."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from habitue import plans, summaries
+from habitue.campaigns import load_campaign
+from habitue.deliveries import Clock, Counts, delivery, run_folder
+from habitue.errors import LedgerError
+from habitue.facts import write_facts
+from habitue.house import House
+from habitue.plans import Shard
+from habitue.recipients import Run, planned_customers
+from habitue.shop import INCLUDE
+
+
+def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[str]:
+    """Plans the campaign's run of that date, once, and returns its shards."""
+    campaign = load_campaign(INCLUDE / "campaigns" / f"{campaign_name}.yaml", house.shop.languages)
+    snapshot = house.lake.latest(on)
+    if snapshot is None:
+        raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
+    done = plans.plan(
+        house.engine,
+        campaign,
+        on=on,
+        at=at,
+        shop=house.shop,
+        snapshot_id=snapshot.id,
+        segments=snapshot.segments,
+        secret=house.secret,
+    )
+    run = Run.of(house.engine, done.run_id)
+    facts = run_folder(house, run) / "facts.parquet"
+    if not facts.exists():
+        frozen = house.lake.snapshot(run.snapshot_id)
+        write_facts(
+            planned_customers(house.engine, run.run_id), segments=frozen.segments, orders=frozen.orders, out=facts
+        )
+    return [str(shard) for shard in plans.shards(house.engine, done.run_id)]
+
+
+def render(house: House, shard: str) -> Counts:
+    """Makes the shard's letters, mails or scripts, and lets nothing go."""
+    part = Shard.parse(shard)
+    return delivery(house, part).render(part)
+
+
+def deliver(house: House, shard: str, *, on: date, now: Clock) -> Counts:
+    """Claims the shard's messages and lets them go; `on` is the day for which consent is asked again."""
+    part = Shard.parse(shard)
+    return delivery(house, part).deliver(part, on=on, now=now)
+
+
+def report(house: House, *, on: date) -> dict[str, Any]:
+    """Writes what there is to open: manifest, mail index, summary and run card of that date."""
+    return summaries.write_all(house, on=on)

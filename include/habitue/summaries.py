@@ -1,0 +1,202 @@
+"""What came of a date: `summary.json` with every count, the run card, the print shop's manifest, the mails' index.
+
+All of it is read back from the lake and the ledger, so that writing it again gives the same, whatever was retried.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import RowMapping, select
+
+from habitue.deliveries import Desk, Letters, postal_lines_of
+from habitue.errors import LedgerError
+from habitue.house import House
+from habitue.lake import Snapshot
+from habitue.plans import shards
+from habitue.recipients import Run
+from habitue.report import write_report
+from habitue.senders import ListedMail, write_index
+from habitue.statements import statement
+from habitue.tables import Channel, State, run
+
+MANIFEST_COLUMNS = (
+    *("seq", "lot", "letter_id", "first_page", "pages", "sheets", "envelope"),
+    *("l1", "l2", "l3", "l4", "l5", "l6", "l7"),
+    *("postcode", "country", "template", "language"),
+)
+SAMPLES = 5
+"""Letters shown on the run card at most, one a group and language."""
+
+
+def write_all(house: House, *, on: date) -> dict[str, Any]:
+    """Everything for that date into `house.out`; returns the summary's counts of the runs."""
+    snapshot = house.lake.latest(on)
+    if snapshot is None:
+        raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
+    with house.engine.connect() as connection:
+        ids = connection.execute(select(run.c.run_id).where(run.c.on_date == on).order_by(run.c.run_id)).scalars()
+        runs = [Run.of(house.engine, run_id) for run_id in ids]
+    summary = {
+        "shop": house.shop.name,
+        "source": house.source.name,
+        "on": on.isoformat(),
+        "snapshot": snapshot.id,
+        **_base(snapshot),
+        "runs": [_run(house, one) for one in runs],
+    }
+    write_manifest(house, on)
+    write_mail_index(house, on)
+    _write_json(house.out / "summary.json", summary)
+    write_report(summary, house.out, shop=house.shop, pictures=list(_samples(house, runs)))
+    return {one["run_id"]: {"planned": one["planned"], "files": one["files"]} for one in summary["runs"]}
+
+
+def _base(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot's counts, as its manifest and its files have them."""
+    import duckdb
+
+    manifest = snapshot.manifest
+    figures = manifest["figures"]
+    tallies = json.loads((snapshot.path / "validation.json").read_text("utf-8"))["datasets"]
+    with duckdb.connect() as duck:
+        duck.read_parquet(str(snapshot.customers)).create_view("customers")
+        duck.read_parquet(str(snapshot.problems)).create_view("problems")
+        duck.read_parquet(str(snapshot.segments)).create_view("segments")
+        problems = duck.sql("select rule, count(*) from problems group by rule order by 2 desc, 1").fetchall()
+        reachable = duck.sql(
+            "select count(*) filter (letter_barrier is null), count(*) filter (email_barrier is null), "
+            "count(*) filter (call_barrier is null) from customers"
+        ).fetchall()[0]
+        groups = duck.sql(
+            "select segment, count(*), cast(sum(amount_cents) as bigint) from segments group by segment order by 1"
+        ).fetchall()
+    return {
+        "control": manifest["control"],
+        "quarantine": manifest["rejects"],
+        "duplicates": {dataset: tally["copies"] for dataset, tally in tallies.items()},
+        "published": {dataset: tally["published"] for dataset, tally in tallies.items()},
+        "held": {
+            "customers": manifest["files"]["customers.parquet"]["rows"],
+            "orders": manifest["orders"]["rows"],
+            "consents": manifest["files"]["consents.parquet"]["rows"],
+        },
+        "problems": dict(problems),
+        "reachable": dict(zip(("letter", "email", "call"), reachable, strict=True)),
+        "segments": {name: {"customers": number, "amount_cents": cents or 0} for name, number, cents in groups},
+        "thresholds": figures["thresholds"],
+        "movement": {"from": figures["movement_since"], "matrix": figures["movement"]},
+        "attrition": figures["attrition"],
+    }
+
+
+def _run(house: House, one: Run) -> dict[str, Any]:
+    by_segment: dict[str, dict[str, int]] = {}
+    states: dict[str, dict[str, int]] = {}
+    pages = 0
+    with house.engine.connect() as connection:
+        for row in connection.execute(statement("report/messages"), {"run_id": one.run_id}):
+            group = by_segment.setdefault(row.segment, {})
+            group[row.channel] = group.get(row.channel, 0) + row.messages
+            channel = states.setdefault(row.channel, {})
+            channel[row.state] = channel.get(row.state, 0) + row.messages
+            pages += row.pages
+        exclusions = connection.execute(statement("report/exclusions"), {"run_id": one.run_id}).all()
+    gone = {channel: states.get(channel, {}).get(State.ACCEPTED, 0) for channel in Channel}
+    return {
+        "run_id": one.run_id,
+        "campaign": one.campaign.name,
+        "title": one.campaign.title,
+        "audience": one.audience,
+        "planned": one.planned,
+        "held_out": one.held_out,
+        "excluded": one.excluded,
+        "by_segment": by_segment,
+        "exclusions": {row.rule: row.customers for row in exclusions},
+        "states": states,
+        "files": {
+            "letters": gone[Channel.LETTER],
+            "pages": pages,
+            "emails": gone[Channel.EMAIL],
+            "calls": gone[Channel.CALL],
+        },
+    }
+
+
+def write_manifest(house: House, on: date) -> int:
+    """`letters/manifest.csv`: a row for each letter handed to the print shop on that date, in print order.
+
+    Machine dialect (for a program, not for a spreadsheet): UTF-8, `;`, every field quoted, CRLF (RFC 4180).
+    """
+    with house.engine.connect() as connection:
+        rows = connection.execute(statement("report/manifest"), {"on": on}).mappings().all()
+    if not rows:
+        return 0
+    target = house.out / "letters" / "manifest.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        table.writerow(MANIFEST_COLUMNS)
+        for sequence, row in enumerate(rows, start=1):
+            table.writerow(_manifest_row(sequence, row, house.shop.letterhead.envelope))
+    partial.replace(target)
+    return len(rows)
+
+
+def _manifest_row(sequence: int, row: RowMapping, envelope: str) -> list[object]:
+    lines = postal_lines_of(row, row["language"])
+    return [
+        sequence,
+        row["lot"],
+        row["message_id"],
+        row["first_page"],
+        row["pages"],
+        (row["pages"] + 1) // 2,
+        envelope,
+        *(lines[place] if place < len(lines) else "" for place in range(7)),
+        row["postcode"],
+        row["country"],
+        row["template"],
+        row["language"],
+    ]
+
+
+def write_mail_index(house: House, on: date) -> int:
+    """`emails/index.html`: the mails that went out on that date, each to be looked at."""
+    with house.engine.connect() as connection:
+        rows = connection.execute(statement("report/mails"), {"on": on}).all()
+    if not rows:
+        return 0
+    return write_index(
+        house.out / "emails",
+        (ListedMail(str(row.message_id), row.segment, row.campaign) for row in rows),
+        shop=house.shop,
+    )
+
+
+def _samples(house: House, runs: list[Run]) -> Iterator[tuple[str, bytes]]:
+    """A letter of each campaign, group and language as a picture, as far as there are any."""
+    shown: set[tuple[str, str, str]] = set()
+    for one in runs:
+        for shard in shards(house.engine, one.run_id):
+            if shard.channel is not Channel.LETTER or len(shown) >= SAMPLES:
+                continue
+            desk = Desk.of(house, shard)
+            press = Letters(desk)
+            for who in desk.people(shard, State.ACCEPTED):
+                key = (one.run_id, who.segment, who.language)
+                if key not in shown and len(shown) < SAMPLES:
+                    shown.add(key)
+                    yield f"{one.campaign.title[house.shop.language]} · {who.segment}", press.picture(who)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", "utf-8")
+    partial.replace(path)
