@@ -35,13 +35,14 @@ class DatabaseSource:
         engine = self._engine()
         try:
             with engine.connect() as connection:
-                result = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(
+                result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(
                     statement, given
                 )
                 names = list(result.keys())
                 check_columns(self.spec, dataset, names)
                 schema = pa.schema([(name, _arrow_type(STAGED[dataset].get(name))) for name in names])
-                for part in result.partitions():
+                # The size stands here: without it `partitions` of SQLAlchemy 2.1.9 gives one part, or rows one by one.
+                for part in result.partitions(BATCH_ROWS):
                     yield self._batch(part, schema)
                 yield _empty(schema)
         except DBAPIError as error:
