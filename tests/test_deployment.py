@@ -216,6 +216,7 @@ for module in pkgutil.walk_packages(habitue.__path__, "habitue."):
         importlib.import_module(module.name)
 
 from airflow.dag_processing.dagbag import DagBag
+sys.path.append(f"{sys.argv[1]}/dags")  # as the dag processor does
 bag = DagBag(f"{sys.argv[1]}/dags")
 assert not bag.import_errors, bag.import_errors
 assert bag.dags
