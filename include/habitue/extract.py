@@ -34,6 +34,12 @@ class Counted(TypedDict):
     left_out: dict[str, int]
 
 
+STAGED_SQL: dict[Dataset, str] = {
+    "customers": "extract/staged_customers",
+    "orders": "extract/staged_orders",
+    "consents": "extract/staged_consents",
+}
+
 Control = dict[str, Counted]
 """The control totals of each dataset."""
 
@@ -117,7 +123,7 @@ def _read(con: duckdb.DuckDBPyConnection, delivery: _Delivery, dataset: Dataset,
     con.register("delivered", delivery.reader())
     parameters = {"on": on, "since": since or BEGINNING} if dataset == "orders" else {"on": on}
     try:
-        con.execute(f"CREATE TABLE lines AS {sql_text(f'extract/staged_{dataset}')}", parameters)
+        con.execute(f"CREATE TABLE lines AS {sql_text(STAGED_SQL[dataset])}", parameters)
     except Exception:
         if delivery.failed is not None:
             raise delivery.failed from None

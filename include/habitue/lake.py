@@ -250,10 +250,8 @@ class Lake:
             orders.create_view("delivered")
             (con.read_parquet([str(path) for path in touched]) if touched else orders.limit(0)).create_view("held")
             _check_days(con, on, since)
-            con.execute(
-                f"CREATE TABLE merged AS {sql_text('extract/merge_orders')}",
-                {"since": since or BEGINNING},
-            )
+            merge = sql_text("extract/merge_orders")
+            con.execute(f"CREATE TABLE merged AS {merge}", {"since": since or BEGINNING})
             months = con.execute("SELECT month, count(*) FROM merged GROUP BY month ORDER BY month").fetchall()
             written = [self._write_part(con, name, rows, on) for name, rows in months]
         finally:
