@@ -112,7 +112,8 @@ def check_geometry(pdf: bytes, printed: list[Letter]) -> None:
 
 
 def test_every_text_makes_one_page_with_its_address_in_the_window(press: Press, shop: Shop) -> None:
-    batch = [letter(shop, number, copy=copy) for number, copy in enumerate(COPY, 1)]
+    known = facts(favourite="Coffret de six thés verts du Japon, édition des cerisiers en fleur")
+    batch = [letter(shop, number, copy=copy, known=known) for number, copy in enumerate(COPY, 1)]
     printed = press.print(batch)
     assert printed.page_counts == [1] * len(COPY)
     assert not printed.refused
