@@ -215,7 +215,6 @@ def _cells(row: CallRow, shop: Shop) -> dict[str, Cell]:
 _FORMULA_START = re.compile("^(?=[\\s\"']*[=+\\-@＝＋－＠]|[\\t\\r\\n\\x00])")
 _FORMULA_WITHIN = re.compile("([;,\\t\\r\\n][\\s\"']*)(?=[=+\\-@＝＋－＠])")
 _UNPRINTABLE = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f\\ud800-\\udfff\\ufffe\\uffff]")
-_EXCEL_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 LONGEST_CELL = 32_000
 """Excel holds 32,767 UTF-16 units; xlsxwriter drops what is longer."""
 
@@ -233,13 +232,18 @@ def _as_text(value: Cell, shop: Shop) -> str:
         return f"{value:%d/%m/%Y}"
     if isinstance(value, Decimal):
         return str(format_decimal(value, format="0.00", locale=LOCALES[shop.language]))
-    return _UNPRINTABLE.sub(" ", str(value))
+    return _printable(str(value))
+
+
+def _printable(value: str) -> str:
+    """Text without what neither XML nor a table can hold; line ends as one character."""
+    return _UNPRINTABLE.sub(" ", value.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _cell_text(value: str) -> str:
-    """Text for a cell: nothing that XML can't hold, no `_x0041_` that Excel would decode, no `<r>` at the start, which
-    xlsxwriter takes for its own markup, and not longer than a cell."""
-    value = _EXCEL_ESCAPE.sub("_x005F_", _UNPRINTABLE.sub(" ", value.replace("\r\n", "\n").replace("\r", "\n")))
+    """Text for a cell: not longer than a cell, and without `<r>` at the start, which xlsxwriter takes for its own
+    markup and writes as it is."""
+    value = _printable(value)
     if len(value) * 2 > LONGEST_CELL:
         value = value.encode("utf-16-le")[: LONGEST_CELL * 2].decode("utf-16-le", "ignore")
     return f" {value}" if value.startswith("<r>") else value
