@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 from jinja2 import TemplateError as JinjaError
-from markupsafe import escape
 
 from habitue.calls import shop_words
 from habitue.errors import TemplateError
@@ -166,7 +166,7 @@ def _paragraphs(written: str) -> list[str]:
 
 
 def _escaped(value: str | list[str]) -> str | list[str]:
-    return str(escape(value)) if isinstance(value, str) else [str(escape(part)) for part in value]
+    return escape(value) if isinstance(value, str) else [escape(part) for part in value]
 
 
 def _check(copy: Text) -> None:
