@@ -6,6 +6,8 @@ OUT ?= var/demo
 SOURCE ?=
 DATA ?=
 export PYTHONWARNINGS := ignore::DeprecationWarning
+# Compiled modules are kept: without them every Airflow task compiles its imports again, some ten seconds each.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
