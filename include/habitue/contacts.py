@@ -89,6 +89,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 _PLAIN_NAME = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž][A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž ’'-]{2,60}")
 
 
+@lru_cache(maxsize=50_000)
 def name_rule(name: str | None) -> str | None:
     """Why this cannot be a person's first or last name, or None. Absent names break no rule here.
 
@@ -140,11 +141,13 @@ def usable_name(
     return kept, last
 
 
+@lru_cache(maxsize=50_000)
 def civility(text: str | None) -> str | None:
     """M or MME; None for what is neither (we do not guess from first names)."""
     return CIVILITIES.get(addresses.plain(text)) if text else None
 
 
+@lru_cache(maxsize=50_000)
 def language(text: str | None) -> str | None:
     """`fr` or `en` for codes (`fr-FR`, `ENG`) and names; None for any other."""
     if not text:

@@ -87,21 +87,34 @@ def contact_rules() -> Mapping[str, Mapping[str, str]]:
     return read_yaml(INCLUDE / "expectations" / "contacts.yaml")
 
 
+@cache
+def _batch_definition() -> Any:
+    """Great Expectations made ready, once a process: in memory, offline, without a word or a file of its own."""
+    # Said before the first import: it would otherwise report its use to its makers.
+    os.environ.update(GX_ANALYTICS_ENABLED="false")
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    asset = context.data_sources.add_pandas("habitue").add_dataframe_asset("rows")
+    return asset.add_batch_definition_whole_dataframe("all")
+
+
 class Examiner:
     """Great Expectations, kept quiet and offline, at work on data frames."""
 
     def __init__(self, limits: ValidationLimits) -> None:
-        # Said before the first import: it would otherwise report its use to its makers and load its help from them.
-        os.environ.update(GX_ANALYTICS_ENABLED="false")
-        logging.getLogger("great_expectations").setLevel(logging.ERROR)
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
-
         self.limits = limits
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-        asset = context.data_sources.add_pandas("habitue").add_dataframe_asset("rows")
-        self.definition = asset.add_batch_definition_whole_dataframe("all")
+        self.definition = _batch_definition()
 
     def broken_rows(self, frame: pd.DataFrame, rules: list[Rule]) -> dict[str, list[Any]]:
         """For each rule, the index labels of the rows of `frame` that break it."""

@@ -6,7 +6,7 @@ the same order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from habitue import addresses, contacts
@@ -37,8 +37,23 @@ COLUMNS = (
     "closed_email",
     "closed_call",
 )
+ASKED = (
+    "customer_id",
+    "civility",
+    "first_name",
+    "last_name",
+    "language",
+    "email",
+    "phone",
+    "street",
+    "address_extra",
+    "postcode",
+    "city",
+    "country",
+    "has_plain_address",
+)
 UNCLEAR = "unclear_objection"
-Row = Mapping[str, Any]
+NONE_CLOSED = (None, None, None)
 
 
 def look_at(batch: pa.RecordBatch, shop: Shop, objections: Mapping[str, frozenset[str]]) -> pa.RecordBatch:
@@ -49,62 +64,64 @@ def look_at(batch: pa.RecordBatch, shop: Shop, objections: Mapping[str, frozense
     """
     import pyarrow as pa
 
-    asked = [name for name in batch.schema.names if name not in ("row", "birth_date", "created_on", "deceased_on")]
-    values = {name: batch.column(name).to_pylist() for name in asked}
-    found: dict[str, list[str | None]] = {name: [] for name in COLUMNS}
-    for row in range(batch.num_rows):
-        _look_at_one({name: column[row] for name, column in values.items()}, shop, objections, found)
-    for name in COLUMNS:
-        batch = batch.append_column(name, pa.array(found[name], pa.string()))
+    rows = zip(*(batch.column(name).to_pylist() for name in ASKED), strict=True)
+    found = [_look_at_one(row, shop, objections) for row in rows]
+    columns = zip(*found, strict=True) if found else [()] * len(COLUMNS)
+    for name, values in zip(COLUMNS, columns, strict=True):
+        batch = batch.append_column(name, pa.array(values, pa.string()))
     return batch
 
 
-def _look_at_one(
-    row: Row, shop: Shop, objections: Mapping[str, frozenset[str]], found: dict[str, list[str | None]]
-) -> None:
-    code = contacts.country(row["country"] or shop.country)
-    postcode = contacts.postcode(row["postcode"], code)
+def _look_at_one(row: tuple[Any, ...], shop: Shop, objections: Mapping[str, frozenset[str]]) -> tuple[str | None, ...]:
+    """The values of COLUMNS for one customer, given those of ASKED."""
+    (customer_id, title, first_name, last_name, tongue, mail, telephone, street, extra, zip_code, city, land, plain) = (
+        row
+    )
+    code = contacts.country(land or shop.country)
+    postcode = contacts.postcode(zip_code, code)
     place = contacts.territory(code or shop.country, postcode)
-    civility = contacts.civility(row["civility"])
-    first_rule, last_rule = contacts.name_rule(row["first_name"]), contacts.name_rule(row["last_name"])
-    first, last = contacts.usable_name(civility, row["first_name"], row["last_name"], first_rule, last_rule)
-    email, email_rule = contacts.check_email(row["email"])
-    phone, region, phone_rule = contacts.check_phone(row["phone"], place)
-    language = contacts.language(row["language"])
+    civility = contacts.civility(title)
+    first_rule, last_rule = contacts.name_rule(first_name), contacts.name_rule(last_name)
+    first, last = contacts.usable_name(civility, first_name, last_name, first_rule, last_rule)
+    phone, region, phone_rule = contacts.check_phone(telephone, place)
+    language = contacts.language(tongue)
     known = language in shop.languages
-    closed = objections.get(row["customer_id"] or "", frozenset())
-    values = (
+    if plain and code == "FR":
+        address_rule = None
+    else:
+        address_rule = _address_rule(civility, first, last, (extra, street, postcode, city), code)
+    closed = objections.get(customer_id) if objections else None
+    return (
         civility,
         first,
         last,
         first_rule,
         last_rule,
         language if known else shop.language,
-        None if known or row["language"] is None else "unknown_language",
-        email,
-        email_rule,
+        None if known or tongue is None else "unknown_language",
+        *contacts.check_email(mail),
         phone,
         region,
         phone_rule,
         contacts.time_zone(place, postcode, phone, region),
         postcode,
         code,
-        _address_rule(row, civility, first, last, postcode, code),
-        *(UNCLEAR if channel in closed else None for channel in ("letter", "email", "call")),
+        address_rule,
+        *(_closed(closed) if closed else NONE_CLOSED),
     )
-    for name, value in zip(COLUMNS, values, strict=True):
-        found[name].append(value)
+
+
+def _closed(channels: frozenset[str]) -> Iterable[str | None]:
+    return (UNCLEAR if channel in channels else None for channel in ("letter", "email", "call"))
 
 
 def _address_rule(
-    row: Row, civility: str | None, first: str | None, last: str | None, postcode: str | None, code: str | None
+    civility: str | None, first: str | None, last: str | None, lines: tuple[str | None, ...], code: str | None
 ) -> str | None:
     """Why no letter can be addressed here. Someone without a usable name is looked at as if there were one."""
-    if not (row["street"] or row["address_extra"] or postcode or row["city"]):
+    if not any(lines):
         return "no_address"
     if code is None:
         return "unknown_country"
-    if row["has_plain_address"] and code == "FR":
-        return None
-    lines = (row["address_extra"], row["street"], postcode, row["city"], code)
-    return addresses.address_problem(civility, first, last or "X", *lines, language="fr")
+    extra, street, postcode, city = lines
+    return addresses.address_problem(civility, first, last or "X", extra, street, postcode, city, code, language="fr")

@@ -223,6 +223,14 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
+def _hand_on(source: Path, target: Path) -> None:
+    """The same file under another name; a copy where the file system has no links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 # The three datasets ------------------------------------------------------------------------------------------------
 
 
@@ -273,8 +281,12 @@ class _Run:
         path = self.staged / "orders.parquet"
         rows = sql_text("validate/order_rows").replace("$staged", _quoted(path))
         self.con.execute(f"create or replace temp view order_rows as {rows}")
-        faults = {row["reason"]: row["lines"] for row in _rows(self.con, "order_faults", {})}
-        self._copy("orders", self.checked / "orders.parquet", {})
+        found = _rows(self.con, "order_faults", {})
+        faults = {row["reason"]: row["lines"] for row in found if row["reason"]}
+        if faults or any(row["changed"] for row in found):
+            self._copy("orders", self.checked / "orders.parquet", {}, compression="snappy")
+        else:  # twenty million good lines need no second writing
+            _hand_on(path, self.checked / "orders.parquet")
         self._copy("quarantined_orders", self.checked / "quarantine" / "orders.parquet", {})
         staged = _count(self.con, path)
         if self.on_progress:
@@ -358,11 +370,10 @@ class _Run:
             )
         return tally
 
-    def _copy(self, name: str, target: Path, parameters: Mapping[str, Any]) -> None:
+    def _copy(self, name: str, target: Path, parameters: Mapping[str, Any], compression: str = "zstd") -> None:
         question = sql_text(f"validate/{name}").rstrip().rstrip(";")
-        self.con.execute(
-            f"copy (\n{question}\n) to {_quoted(target)} (format parquet, compression zstd)", dict(parameters)
-        )
+        command = f"copy (\n{question}\n) to {_quoted(target)} (format parquet, compression {compression})"
+        self.con.execute(command, dict(parameters))
 
     def _problems(self, marked: Path, ages: Mapping[str, Any]) -> None:
         """problems.parquet: every value masked."""
