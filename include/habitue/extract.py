@@ -73,8 +73,8 @@ def _extract(
     import duckdb
 
     delivered = _Delivery(source.fetch(dataset, since, on + timedelta(days=1)), dataset, on_progress)
-    lines = work / "lines.duckdb"  # on disk: memory stays flat however many lines there are
-    con = duckdb.connect(str(lines), config={"memory_limit": "1GB"})
+    # In memory up to the limit, beyond it in files: memory stays flat however many lines there are.
+    con = duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(work / ".spilt")})
     try:
         con.execute("SET timezone = $timezone", {"timezone": source.timezone})
         _read(con, delivered, dataset, on, since)
@@ -82,7 +82,7 @@ def _extract(
         return _keep(con, dataset, work / f"{dataset}.parquet")
     finally:
         con.close()
-        lines.unlink(missing_ok=True)
+        shutil.rmtree(work / ".spilt", ignore_errors=True)
 
 
 class _Delivery:

@@ -24,15 +24,15 @@ MONTH_FIRST = ("%m/%d/%Y", "%m.%d.%Y", "%m-%d-%Y")
 
 
 def rows(source: FileSource, dataset: Dataset, since: date | None, until: date) -> Iterator[pa.RecordBatch]:
-    """The dataset's SQL in batches. CSV files are read into a DuckDB file that is gone afterwards: memory stays flat
-    and the SQL may use a file more than once."""
+    """The dataset's SQL in batches. CSV files are read into DuckDB (in memory up to a limit, beyond it in a folder that
+    is gone afterwards): memory stays flat and the SQL may use a file more than once."""
     import duckdb
 
     spec = source.spec
     path = spec.sql_path(dataset)
     sql = path.read_text("utf-8")
     with tempfile.TemporaryDirectory(prefix="habitue-") as folder:
-        con = duckdb.connect(str(Path(folder) / "files.duckdb"), config={"memory_limit": "1GB"})
+        con = duckdb.connect(config={"memory_limit": "1GB", "temp_directory": folder})
         try:
             con.execute("SET timezone = $timezone", {"timezone": source.timezone})
             found = [export for name in _used(sql, list(spec.files)) for export in _make_view(con, source, name)]
