@@ -1,0 +1,312 @@
+"""The whole way through the house on a small shop: counts add up, nothing is done twice, a crash harms nobody."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert, text
+
+from habitue import customer_base, runs
+from habitue.deliveries import Desk, Emails
+from habitue.house import House
+from habitue.mime import Mail
+from habitue.plans import Shard
+from habitue.senders import Receipt, Status
+
+ON = date(2026, 10, 1)
+STEPS = ("extract", "validate", "segment", "publish")
+
+
+def now() -> datetime:
+    return datetime(2026, 10, 1, 6, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demonstration shop of 400 customers."""
+    from habitue.demo_shop import write_shop
+
+    folder = tmp_path_factory.mktemp("shop")
+    write_shop(folder, customers=400, seed=3, until=date(2026, 9, 30))
+    return folder
+
+
+def house_at(out: Path, exports: Path, engine: Engine) -> House:
+    return House.of(
+        {
+            "HABITUE_SOURCE": "demo_shop",
+            "HABITUE_DATA": str(exports),
+            "HABITUE_OUT": str(out),
+            "HABITUE_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+            "HABITUE_SECRET": "for tests only",
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def night(tmp_path_factory: pytest.TempPathFactory, exports: Path, migrated: Engine) -> Path:
+    """What one night leaves in the lake; tests work on copies."""
+    out = tmp_path_factory.mktemp("night")
+    house = house_at(out, exports, migrated)
+    for step in STEPS:
+        getattr(customer_base, step)(house, ON)
+    house.engine.dispose()
+    return out
+
+
+@pytest.fixture
+def house(tmp_path: Path, exports: Path, night: Path, base: Engine) -> Iterator[House]:
+    """A shop after its night, its base loaded, nothing planned."""
+    import shutil
+
+    shutil.copytree(night / "lake", tmp_path / "lake", copy_function=shutil.copyfile)
+    shutil.copytree(night / "work", tmp_path / "work", copy_function=shutil.copyfile)
+    found = house_at(tmp_path, exports, base)
+    customer_base.load(found, ON, at=now())
+    yield found
+    found.engine.dispose()
+
+
+def play(house: House, campaign: str, on: date = ON) -> list[str]:
+    shards = runs.plan(house, campaign, on=on, at=now())
+    for shard in shards:
+        runs.render(house, shard)
+    for shard in shards:
+        runs.deliver(house, shard, on=on, now=now)
+    runs.report(house, on=on)
+    return shards
+
+
+def ledger(house: House) -> dict[str, tuple[str, int]]:
+    with house.engine.connect() as connection:
+        rows = connection.execute(text("select message_id::text, state, attempt from message"))
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def files(house: House) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(house.out)): path.read_bytes()
+        for folder in ("letters", "emails", "calls")
+        for path in sorted((house.out / folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_both_campaigns_reach_everyone_they_planned_and_everything_adds_up(house: House) -> None:
+    play(house, "quarterly_letter")
+    play(house, "winback_calls")
+    summary = json.loads((house.out / "summary.json").read_text())
+    for dataset, control in summary["control"].items():
+        assert control["read"] == control["kept"] + sum(control["left_out"].values())
+        kept_out = sum(summary["quarantine"].get(dataset, {}).values()) + summary["duplicates"][dataset]
+        assert control["kept"] == summary["published"][dataset] + kept_out
+    assert sum(group["customers"] for group in summary["segments"].values()) == summary["held"]["customers"]
+    assert {run["campaign"] for run in summary["runs"]} == {"quarterly_letter", "winback_calls"}
+    for run in summary["runs"]:
+        assert run["audience"] == run["planned"] + run["held_out"] + run["excluded"] > 0
+        assert run["excluded"] == sum(run["exclusions"].values())
+        states = {state: n for channel in run["states"].values() for state, n in channel.items()}
+        assert set(states) <= {"accepted", "cancelled"}
+        assert run["planned"] == sum(n for channel in run["states"].values() for n in channel.values())
+    assert len(list((house.out / "emails").glob("*.eml"))) == sum(run["files"]["emails"] for run in summary["runs"])
+    with (house.out / "letters" / "manifest.csv").open(newline="", encoding="utf-8") as table:
+        letters = list(csv.DictReader(table, delimiter=";"))
+    assert len(letters) == sum(run["files"]["letters"] for run in summary["runs"])
+    assert len({row["letter_id"] for row in letters}) == len(letters)
+    calls = sum(run["files"]["calls"] for run in summary["runs"])
+    with (house.out / "calls" / f"winback_calls-{ON}.csv").open(newline="", encoding="utf-8-sig") as table:
+        assert len(list(csv.reader(table, delimiter=";"))) == calls + 1 > 1
+    for page in ("report.html", "validation.html"):
+        assert (house.out / page).exists() or page == "validation.html"
+
+
+def test_done_again_it_writes_to_nobody_twice(house: House) -> None:
+    for campaign in ("quarterly_letter", "winback_calls"):
+        play(house, campaign)
+    before, made = ledger(house), files(house)
+    for campaign in ("quarterly_letter", "winback_calls"):
+        play(house, campaign)
+    assert ledger(house) == before
+    assert files(house) == made
+
+
+def test_a_night_done_again_publishes_and_loads_nothing_twice(house: House) -> None:
+    manifest = (house.out / "lake" / "snapshots" / ON.isoformat() / "manifest.json").read_bytes()
+    for step in STEPS:
+        assert getattr(customer_base, step)(house, ON) == {"already": True}
+    assert customer_base.load(house, ON, at=now())["already"] is True
+    assert (house.out / "lake" / "snapshots" / ON.isoformat() / "manifest.json").read_bytes() == manifest
+
+
+def test_who_says_no_after_the_letters_were_printed_gets_none(house: House) -> None:
+    shards = [Shard.parse(one) for one in runs.plan(house, "quarterly_letter", on=ON, at=now())]
+    shard = next(one for one in shards if one.channel == "letter")
+    runs.render(house, str(shard))
+    with house.engine.begin() as connection:
+        who = connection.scalar(
+            text("select customer_id from message where channel = 'letter' and shard = :shard limit 1"),
+            {"shard": shard.number},
+        )
+        connection.execute(
+            text(
+                "insert into consent (customer_id, channel, purpose, status, recorded_at) "
+                "values (:who, 'letter', 'marketing', 'withdrawn', :at)"
+            ),
+            {"who": who, "at": now()},
+        )
+    counts = runs.deliver(house, str(shard), on=ON, now=now)
+    assert counts["cancelled"] == 1
+    with house.engine.connect() as connection:
+        pages = connection.scalar(
+            text("select sum(pages) from message where channel = 'letter' and shard = :n and state = 'accepted'"),
+            {"n": shard.number},
+        )
+        assert (
+            connection.scalar(
+                text("select reason from message where customer_id = :who and channel = 'letter'"), {"who": who}
+            )
+            == "objected"
+        )
+    from pypdf import PdfReader
+
+    (lot,) = [path for path in (house.out / "letters").glob("*.pdf") if path.stem.endswith(f"{shard.number:03}")]
+    assert len(PdfReader(lot).pages) == pages
+
+
+class Postbox:
+    """A provider that dies after some mails: what it was given is on its own list, whatever the ledger says."""
+
+    idempotent = False
+
+    def __init__(self, dies_after: int = 10**9) -> None:
+        self.taken: list[str] = []
+        self.dies_after = dies_after
+
+    def send(self, batch: list[Mail]) -> list[Receipt]:
+        for mail in batch:
+            if len(self.taken) >= self.dies_after:
+                raise ConnectionResetError
+            self.taken.append(mail.message_id)
+        return [Receipt(mail.message_id, Status.ACCEPTED) for mail in batch]
+
+
+def test_a_provider_that_dies_in_the_middle_gets_no_mail_twice(house: House) -> None:
+    shards = [Shard.parse(one) for one in runs.plan(house, "quarterly_letter", on=ON, at=now())]
+    shard = next(one for one in shards if one.channel == "email")
+    first = Postbox(dies_after=7)
+    with pytest.raises(ConnectionResetError):
+        Emails(Desk.of(house, shard), first).deliver(shard, on=ON, now=now)
+    second = Postbox()
+    later = now() + timedelta(hours=1)
+    counts = Emails(Desk.of(house, shard), second).deliver(shard, on=ON, now=lambda: later)
+    assert not set(first.taken) & set(second.taken)
+    states = ledger(house)
+    assert all(states[one][0] == "unknown" for one in first.taken)
+    assert all(states[one][0] == "accepted" for one in second.taken)
+    assert counts["unknown"] >= len(first.taken)
+    with house.engine.connect() as connection:
+        waiting = connection.scalar(
+            text(
+                "select count(*) from message "
+                "where channel = 'email' and shard = :n and state in ('planned', 'claimed')"
+            ),
+            {"n": shard.number},
+        )
+    assert waiting == 0
+
+
+def test_a_worker_killed_in_the_middle_of_the_outbox_loses_nobody_and_doubles_nobody(house: House) -> None:
+    shards = [one for one in runs.plan(house, "quarterly_letter", on=ON, at=now()) if "/email/" in one]
+    code = (
+        "import os, signal, sys; from datetime import date, datetime, UTC\n"
+        "from habitue import runs, senders; from habitue.house import House\n"
+        "write, made = senders.Outbox._write, []\n"
+        "def counted(self, mail):\n"
+        "    made.append(1)\n"
+        "    if len(made) > 5: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return write(self, mail)\n"
+        "senders.Outbox._write = counted\n"
+        "runs.deliver(House.of(os.environ), sys.argv[1], on=date(2026, 10, 1), now=lambda: datetime.now(UTC))\n"
+    )
+    environment = {
+        **os.environ,
+        "HABITUE_SOURCE": "demo_shop",
+        "HABITUE_DATA": str(house.source.data),
+        "HABITUE_OUT": str(house.out),
+        "HABITUE_DATABASE_URL": house.database_url,
+        "HABITUE_SECRET": "for tests only",
+    }
+    died = subprocess.run([sys.executable, "-c", code, shards[0]], env=environment, capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL
+    for shard in shards:
+        runs.deliver(house, shard, on=ON, now=now)
+    mails = {path.stem for path in (house.out / "emails").glob("*.eml")}
+    with house.engine.connect() as connection:
+        accepted = set(
+            connection.execute(
+                text("select message_id::text from message where channel = 'email' and state = 'accepted'")
+            ).scalars()
+        )
+        planned = connection.scalar(text("select count(*) from message where channel = 'email'"))
+    assert mails == accepted
+    assert len(accepted) == planned
+
+
+def test_a_bad_batch_leaves_the_last_good_snapshot_in_force(
+    tmp_path: Path, exports: Path, night: Path, base: Engine
+) -> None:
+    import shutil
+
+    from habitue.errors import BatchRefused
+
+    shutil.copytree(night / "lake", tmp_path / "out" / "lake", copy_function=shutil.copyfile)
+    shop = tmp_path / "shop"
+    shutil.copytree(exports, shop)
+    lines = (shop / "clients.csv").read_text("utf-8").splitlines(keepends=True)
+    (shop / "clients.csv").write_text("".join(lines[: len(lines) // 3]), "utf-8")  # two thirds are missing
+    house = house_at(tmp_path / "out", shop, base)
+    next_day = ON + timedelta(days=1)
+    customer_base.extract(house, next_day)
+    with pytest.raises(BatchRefused):
+        customer_base.validate(house, next_day)
+    assert (house.out / "validation.html").exists()
+    assert house.lake.latest(next_day).id == ON.isoformat()  # type: ignore[union-attr]
+    house.engine.dispose()
+
+
+@pytest.mark.parametrize("last", STEPS)
+def test_killed_after_any_step_the_night_can_be_done_again(
+    last: str, tmp_path: Path, exports: Path, base: Engine
+) -> None:
+    """A process that dies between two steps leaves its files; the next one begins where Airflow clears."""
+    house = house_at(tmp_path, exports, base)
+    for step in STEPS[: STEPS.index(last) + 1]:
+        getattr(customer_base, step)(house, ON)
+    if last != "publish":
+        assert house.lake.latest(ON) is None
+    for step in STEPS:
+        getattr(customer_base, step)(house, ON)
+    assert customer_base.load(house, ON, at=now())["customers"] > 0
+    assert house.lake.verify(house.lake.latest(ON)) == []  # type: ignore[arg-type]
+    house.engine.dispose()
+
+
+def test_an_older_snapshot_never_turns_the_base_back(house: House) -> None:
+    with house.engine.begin() as connection:
+        from habitue.tables import snapshot
+
+        connection.execute(
+            insert(snapshot).values(
+                snapshot_id="2026-10-02", taken_on=date(2026, 10, 2), manifest_sha256="later", loaded_at=now()
+            )
+        )
+    assert customer_base.load(house, ON, at=now())["already"] is True
