@@ -28,7 +28,7 @@ CUSTOMERS = """
         case when i % 50 = 0 then 'someone at example.fr' else 'client.' || i || '@example.fr' end as email,
         case when i % 40 = 0 then '06' else printf('01 99 00 %02d %02d', i // 100 % 100, i % 100)
             end as phone,
-        case when i % 60 = 0 then null else (1 + i % 300) || ', ' || ['rue des Lilas', 'avenue Carnot', 'impasse du Pré',
+        case when i % 60 = 0 then null else (1 + i % 300) || ', ' || ['rue des Lilas', 'avenue Carnot', 'allée du Pré',
             'boulevard Voltaire', 'lieu-dit le Moulin', 'rue de l''Église', 'chemin Vert',
             'place du Marché'][1 + i % 8]
             end as street,

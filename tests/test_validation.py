@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import shutil
 import socket
 from collections import Counter
@@ -590,43 +591,31 @@ def test_the_real_shops_spoilt_rows_are_all_found(tmp_path: Path) -> None:
     }
 
 
-WAYS = ["rue", "Avenue", "IMPASSE", "place", "lieu-dit", "chemin", "3e étage", "BP 12", ""]
-NAMES = ["des Lilas", "de l’Église", "Saint-Étienne", "du 8 mai 1945", "Œuf", "Straße", "-", "Bis", "test", "null"]
-WORDS = st.sampled_from([*NAMES, "de la Très Longue Histoire des Marchands", "L'Haÿ", "X", "inconnue", "12", "Łódź"])
-
-
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {
-                "street": st.builds(
-                    "{}{}{} {}".format,
-                    st.sampled_from(["", "1", "12 bis", "12bis", "9999", "5 A"]),
-                    st.sampled_from([", ", " ", ""]),
-                    st.sampled_from(WAYS),
-                    WORDS,
-                ),
-                "address_extra": st.one_of(st.none(), WORDS, st.just("Bâtiment B"), st.just("12 rue Haute, Apt 3")),
-                "postcode": st.sampled_from(["69002", "01000", "97400", "00000", "96123", "99999", "1000"]),
-                "city": WORDS,
-                "first_name": st.one_of(st.none(), WORDS),
-                "last_name": WORDS,
-            }
-        ),
-        min_size=300,
-        max_size=400,
-    )
-)
-def test_an_address_that_looks_plain_can_be_printed(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    staged = stage(tmp_path, [customer(str(number), **row) for number, row in enumerate(rows)])
+def test_an_address_that_looks_plain_can_be_printed(tmp_path: Path) -> None:
+    draw = random.Random(1)
+    numbers = ["", "1", "12 bis", "12bis", "9999", "5 A"]
+    ways = ["rue", "Avenue", "IMPASSE", "place", "lieu-dit", "chemin", "3e étage", "BP 12", ""]
+    words = ["des Lilas", "de l’Église", "Saint-Étienne", "du 8 mai 1945", "Œuf", "Straße", "-", "Bis", "test", "null"]
+    words += ["de la Très Longue Histoire des Marchands", "L'Haÿ", "X", "inconnue", "12", "Łódź"]
+    rows = [
+        customer(
+            str(number),
+            street=draw.choice(numbers) + draw.choice([", ", " ", ""]) + f"{draw.choice(ways)} {draw.choice(words)}",
+            address_extra=draw.choice([None, "Bâtiment B", "12 rue Haute, Apt 3", *words]),
+            postcode=draw.choice(["69002", "01000", "97400", "00000", "96123", "99999", "1000"]),
+            city=draw.choice(words),
+            first_name=draw.choice([None, *words]),
+            last_name=draw.choice(words),
+        )
+        for number in range(20_000)
+    ]
+    staged = stage(tmp_path, rows)
     with duckdb.connect() as con:
         con.execute(sql_text("validate/macros"))
-        query = con.sql(
-            sql_text("validate/customer_rows"), params={"staged": str(staged / "customers.parquet"), "on": ON}
-        ).to_arrow_table()
-    plain = [row for row in query.to_pylist() if row["has_plain_address"]]
-    assert plain
+        parameters = {"staged": str(staged / "customers.parquet"), "on": ON}
+        found = con.sql(sql_text("validate/customer_rows"), params=parameters).to_arrow_table().to_pylist()
+    plain = [row for row in found if row["has_plain_address"]]
+    assert len(plain) > 50
     for row in plain:
         who = "MME", row["first_name"], row["last_name"] or "X"
         where = row["address_extra"], row["street"], row["postcode"], row["city"], "FR"

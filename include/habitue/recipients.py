@@ -151,5 +151,3 @@ def _recipient(row: RowMapping, facts: Facts) -> Recipient:
 def planned_customers(engine: Engine, run_id: str) -> list[str]:
     with engine.connect() as connection:
         return list(connection.execute(select(message.c.customer_id).where(message.c.run_id == run_id)).scalars())
-
-
