@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -71,4 +72,14 @@ def real_shop() -> Path:
     folder = SHARED / "shop"
     if not folder.is_dir():
         pytest.skip(f"the real shop's exports are not here ({folder.relative_to(ROOT.parent)})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demonstration shop of 400 customers."""
+    from habitue.demo_shop import write_shop
+
+    folder = tmp_path_factory.mktemp("shop")
+    write_shop(folder, customers=400, seed=3, until=date(2026, 9, 30))
     return folder

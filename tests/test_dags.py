@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL, Engine, text
 
 from conftest import ROOT
 
@@ -46,9 +48,10 @@ def test_unpausing_never_sends_a_missed_quarter(dagbag) -> None:
 
 
 def test_the_quarterly_letter_runs_at_eight_in_the_shops_morning_four_times_a_year(dagbag) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
 
-    timetable = dagbag.dags["quarterly_letter"].timetable
+    timetable = coerce_to_core_timetable(dagbag.dags["quarterly_letter"].timetable)
     runs = []
     last = None
     for _ in range(4):
@@ -68,7 +71,7 @@ def test_a_broken_campaign_is_shown_and_hides_no_other(tmp_path: Path) -> None:
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
     (tmp_path / "include" / "campaigns" / "spring.yaml").write_text("title: {fr: Printemps}\nsurprise: 1\n")
     code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'include')!r})\n"
+        f"import sys; sys.path[:0] = [{str(tmp_path / 'include')!r}, {str(tmp_path / 'dags')!r}]\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
         f"bag = DagBag({str(tmp_path / 'dags')!r})\n"
         "assert bag.import_errors == {}, bag.import_errors\n"
@@ -82,10 +85,52 @@ def test_a_broken_campaign_is_shown_and_hides_no_other(tmp_path: Path) -> None:
 def test_dag_files_parse_in_less_than_a_second_beyond_airflows_own() -> None:
     """Nothing heavy is imported for parsing; how long it takes is for `make bench` to say."""
     code = (
-        "import sys; from airflow.dag_processing.dagbag import DagBag\n"
+        f"import sys; sys.path.insert(0, {str(ROOT / 'dags')!r})\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
         f"bag = DagBag({str(ROOT / 'dags')!r})\n"
         "heavy = {'pandas', 'great_expectations', 'duckdb', 'typst', 'mjml', 'pyarrow', 'faker', 'xlsxwriter'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_all_three_dags_run_and_run_again_without_writing_to_anyone_twice(
+    tmp_path: Path, exports: Path, base: Engine, server: URL
+) -> None:
+    """Every task of every DAG, as Airflow runs it, on a small shop; then all of them cleared and run again."""
+    from habitue.airflow_home import AirflowHome
+    from habitue.database import ensure_database
+
+    settings = {
+        "HABITUE_SOURCE": "demo_shop",
+        "HABITUE_DATA": str(exports),
+        "HABITUE_OUT": str(tmp_path / "out"),
+        "HABITUE_DATABASE_URL": base.url.render_as_string(hide_password=False),
+        "HABITUE_TODAY": "2026-10-01",
+    }
+    home = AirflowHome(tmp_path / "airflow", ensure_database(server, "airflow_tests"))
+    home.migrate(settings)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "play_dags.py"), "2026-10-01"],
+        env=home.environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    rounds = json.loads(done.stdout.strip().splitlines()[-1])
+    for states in rounds:
+        for dag_id, tasks in states.items():
+            assert {state for found in tasks.values() for state in found} == {"success"}, (dag_id, tasks)
+    assert len(rounds[0]["quarterly_letter"]["deliver"]) >= 2
+    assert rounds[0] == rounds[1]
+    with base.connect() as connection:
+        states = dict(list(connection.execute(text("select state, count(*) from message group by state"))))
+        attempts = connection.scalar(text("select max(attempt) from message"))
+        planned = connection.scalar(text("select sum(planned) from run"))
+    assert states == {"accepted": planned}
+    assert attempts == 1
+    mails = len(list((tmp_path / "out" / "emails").glob("*.eml")))
+    with base.connect() as connection:
+        assert mails == connection.scalar(text("select count(*) from message where channel = 'email'"))

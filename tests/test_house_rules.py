@@ -41,8 +41,9 @@ def test_every_sql_file_says_which_question_it_answers_and_is_asked() -> None:
         comments = "\n".join(re.findall(r"--.*", text))
         assert not re.search(r"(?<!:):[a-z]", comments), f"{path.name}: a comment holds what looks like a parameter"
         named = f"{path.parent.name}/{path.stem}"
-        asked = path.name in sources or path.name in code or f'"{named}"' in code or f'"{path.stem}"' in code
-        assert asked or f"{path.parent.name}/write_" in named, f"{named}: nobody asks this"
+        asked = path.name in sources or path.name in code or re.search(rf"""["']({named}|{path.stem})["']""", code)
+        by_dataset = f"{path.stem.split('_')[0]}_{{" in code  # quarantined_{dataset}, write_{name}
+        assert asked or by_dataset, f"{named}: nobody asks this"
 
 
 def test_no_module_is_a_drawer() -> None:

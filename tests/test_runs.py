@@ -30,16 +30,6 @@ def now() -> datetime:
     return datetime(2026, 10, 1, 6, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demonstration shop of 400 customers."""
-    from habitue.demo_shop import write_shop
-
-    folder = tmp_path_factory.mktemp("shop")
-    write_shop(folder, customers=400, seed=3, until=date(2026, 9, 30))
-    return folder
-
-
 def house_at(out: Path, exports: Path, engine: Engine) -> House:
     return House.of(
         {

