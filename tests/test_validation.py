@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from habitue.addresses import address_problem
@@ -401,7 +401,13 @@ SPOILT = st.lists(
 )
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+# Each example is a whole validation: none is spent on making a failing one smaller.
+@settings(
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
 @given(SPOILT, st.data())
 def test_every_row_is_published_or_in_quarantine_or_a_copy(
     tmp_path: Path, rows: list[dict[str, Any]], data: st.DataObject

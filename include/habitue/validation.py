@@ -2,7 +2,7 @@
 
 1. Consents and customers are read in batches; row rules send rows to quarantine, each with its reason.
 2. Customers' names, e-mails, telephones and addresses are looked at: what is wrong closes a channel, not the record.
-3. Order lines are sorted out by DuckDB alone.
+3. Order lines are sorted out by DuckDB alone, meanwhile.
 4. A profile of each table is worked out and the batch rules are asked of it.
 5. `validation.json` tells it all; if a batch rule failed, BatchRefused is raised then.
 
@@ -15,9 +15,11 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +114,8 @@ def validate(
     with _bench(checked, shop) as (con, work):
         for dataset in DATASETS:
             _check_staged(con, staged / f"{dataset}.parquet", dataset, control)
-        run = _Run(con, Examiner(shop.validation), suites, staged, checked, work, on, shop, on_progress)
-        tallies = run.consents() | run.customers() | run.orders()
+        run = _Run(con, suites, staged, checked, work, on, shop, on_progress)
+        tallies = run.all()
         profiles = _profiles(con, checked, on, tallies, before)
         rules = _verdicts(run.examiner, suites, profiles, tallies, shop)
         result = Validation(
@@ -223,6 +225,15 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
+def _copy(
+    con: duckdb.DuckDBPyConnection, name: str, target: Path, parameters: Mapping[str, Any], compression: str = "zstd"
+) -> None:
+    """The answer to include/sql/validate/`name`.sql as a Parquet file."""
+    question = sql_text(f"validate/{name}").rstrip()
+    command = f"copy (\n{question}\n) to {_quoted(target)} (format parquet, compression {compression})"
+    con.execute(command, dict(parameters))
+
+
 def _hand_on(source: Path, target: Path) -> None:
     """The same file under another name; a copy where the file system has no links."""
     try:
@@ -237,7 +248,6 @@ def _hand_on(source: Path, target: Path) -> None:
 @dataclass
 class _Run:
     con: duckdb.DuckDBPyConnection
-    examiner: Examiner
     suites: Mapping[str, Suite]
     staged: Path
     checked: Path
@@ -246,6 +256,18 @@ class _Run:
     shop: Shop
     on_progress: OnProgress | None
     objections: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @cached_property
+    def examiner(self) -> Examiner:
+        return Examiner(self.shop.validation)
+
+    def all(self) -> dict[str, Tally]:
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            orders = beside.submit(self.orders)
+            tallies = self.consents() | self.customers() | orders.result()
+        if self.on_progress:
+            self.on_progress("orders", tallies["orders"].staged)
+        return tallies
 
     def consents(self) -> dict[str, Tally]:
         staged = {"staged": str(self.staged / "consents.parquet")}
@@ -278,20 +300,20 @@ class _Run:
         return tally
 
     def orders(self) -> dict[str, Tally]:
+        """DuckDB alone, over a connection of its own: runs beside the work that Python does on the customers."""
         path = self.staged / "orders.parquet"
-        rows = sql_text("validate/order_rows").replace("$staged", _quoted(path))
-        self.con.execute(f"create or replace temp view order_rows as {rows}")
-        found = _rows(self.con, "order_faults", {})
-        faults = {row["reason"]: row["lines"] for row in found if row["reason"]}
-        if faults or any(row["changed"] for row in found):
-            self._copy("orders", self.checked / "orders.parquet", {}, compression="snappy")
-        else:  # twenty million good lines need no second writing
-            _hand_on(path, self.checked / "orders.parquet")
-        self._copy("quarantined_orders", self.checked / "quarantine" / "orders.parquet", {})
-        staged = _count(self.con, path)
-        if self.on_progress:
-            self.on_progress("orders", staged)
-        return {"orders": self._tally("orders", staged, 0, faults)}
+        with self.con.cursor() as con:
+            untidy = _rows(con, "order_texts", {"staged": str(path)})[0]["untidy"]
+            lines = sql_text("validate/order_lines_tidied" if untidy else "validate/order_lines")
+            con.execute(f"create temp view order_lines as {lines.replace('$staged', _quoted(path))}")
+            found = _rows(con, "order_faults", {})
+            faults = {row["reason"]: row["lines"] for row in found if row["reason"]}
+            if untidy or faults or any(row["without_quantity"] for row in found):
+                _copy(con, "orders", self.checked / "orders.parquet", {}, compression="snappy")
+            else:  # twenty million good lines need no second writing
+                _hand_on(path, self.checked / "orders.parquet")
+            _copy(con, "quarantined_orders", self.checked / "quarantine" / "orders.parquet", {})
+            return {"orders": self._tally(con, "orders", _count(con, path), 0, faults)}
 
     def _mark(
         self,
@@ -353,27 +375,24 @@ class _Run:
 
     def _split(self, dataset: str, marked: Path, parameters: Mapping[str, Any]) -> dict[str, Tally]:
         path = {"marked": str(marked)}
-        self._copy(dataset, self.checked / f"{dataset}.parquet", {**path, **parameters})
-        self._copy(f"quarantined_{dataset}", self.checked / "quarantine" / f"{dataset}.parquet", path)
+        _copy(self.con, dataset, self.checked / f"{dataset}.parquet", {**path, **parameters})
+        _copy(self.con, f"quarantined_{dataset}", self.checked / "quarantine" / f"{dataset}.parquet", path)
         faults = {row["reason"]: row["lines"] for row in _rows(self.con, "faults", path)}
         staged = _count(self.con, self.staged / f"{dataset}.parquet")
-        return {dataset: self._tally(dataset, staged, staged - _count(self.con, marked), faults)}
+        return {dataset: self._tally(self.con, dataset, staged, staged - _count(self.con, marked), faults)}
 
-    def _tally(self, dataset: str, staged: int, copies: int, faults: dict[str, int]) -> Tally:
+    def _tally(
+        self, con: duckdb.DuckDBPyConnection, dataset: str, staged: int, copies: int, faults: dict[str, int]
+    ) -> Tally:
         """Counted from what was written, and held against what was read."""
-        tally = Tally(staged, _count(self.con, self.checked / f"{dataset}.parquet"), copies, faults)
-        kept_out = _count(self.con, self.checked / "quarantine" / f"{dataset}.parquet")
+        tally = Tally(staged, _count(con, self.checked / f"{dataset}.parquet"), copies, faults)
+        kept_out = _count(con, self.checked / "quarantine" / f"{dataset}.parquet")
         if kept_out != sum(faults.values()) or staged != tally.published + copies + kept_out:
             raise LedgerError(
                 f"{dataset}: {staged} rows staged, but {tally.published} published + {copies} copies + {kept_out} in "
                 "quarantine; nothing was published, run the validation again"
             )
         return tally
-
-    def _copy(self, name: str, target: Path, parameters: Mapping[str, Any], compression: str = "zstd") -> None:
-        question = sql_text(f"validate/{name}").rstrip().rstrip(";")
-        command = f"copy (\n{question}\n) to {_quoted(target)} (format parquet, compression {compression})"
-        self.con.execute(command, dict(parameters))
 
     def _problems(self, marked: Path, ages: Mapping[str, Any]) -> None:
         """problems.parquet: every value masked."""

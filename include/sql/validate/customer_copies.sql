@@ -11,8 +11,9 @@ with ids as (
 ), compared as (
     select row, id,
         row_number() over (
-            partition by id, civility, first_name, last_name, birth_date, language, email, phone, street, address_extra,
-                postcode, city, country, created_on, deceased_on
+            partition by id, tidy(civility), tidy(first_name), tidy(last_name), tidy(birth_date), tidy(language),
+                tidy(email), tidy(phone), tidy(street), tidy(address_extra), tidy(postcode), tidy(city), tidy(country),
+                tidy(created_on), tidy(deceased_on)
             order by row
         ) > 1 as is_copy
     from rows

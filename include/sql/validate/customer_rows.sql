@@ -61,8 +61,9 @@ select *,
             )
         )
         and regexp_full_match(postcode, '(0[1-9]|[1-8]\d|9[0-5])\d{3}')
-        and regexp_full_match(city, '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’-]{5,30}')
-        and lower(city) not similar to '\s*(inconnue?|n[ée]ant|test|null|x+)\s*'
+        and regexp_full_match(city, '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’-]*[a-zA-Z]{2}[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’-]*')
+        and length(city) <= 30
+        and not regexp_full_match(city, '[^a-z]*(inconnue?|n[ée]ant|test|null|nc|x+)[^a-z]*', 'i')
         and length(coalesce(first_name, '')) + length(coalesce(last_name, '')) <= 26
         and regexp_full_match(
             concat(first_name, ' ', last_name), '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]*'

@@ -17,10 +17,10 @@ with barred as (
             barrier, closed_call, case when usable_last is null then 'no_usable_name' end, phone_rule,
             case when usable_phone is null then 'no_phone' end, case when time_zone is null then 'unknown_timezone' end
         ) as call_barrier,
-        -- What the letter box says: capitals, no accents, the usual abbreviations written out.
-        upper(strip_accents(replace(replace(
-            concat_ws(' | ', street, address_extra, usable_postcode, city, coalesce(country_code, '')), 'œ', 'oe'), 'Œ', 'OE'
-        ))) as box
+        -- What the letter box says: capitals, no accents, single blanks.
+        ' ' || regexp_replace(upper(strip_accents(replace(replace(
+            concat_ws(' ', street, '|', address_extra, '|', usable_postcode, city, coalesce(country_code, '')),
+            'œ', 'oe'), 'Œ', 'OE'))), '[^\p{L}\p{N}|]+', ' ', 'g') || ' ' as box
     from barred
 )
 select customer_id, civility_code as civility, usable_first as first_name, usable_last as last_name,
@@ -28,15 +28,14 @@ select customer_id, civility_code as civility, usable_first as first_name, usabl
     language_code as language, usable_email as email, usable_phone as phone, phone_region, time_zone as timezone,
     street, address_extra, usable_postcode as postcode, city, country_code as country,
     created_day as created_on, deceased_day as deceased_on,
-    case when letter_barrier is null then left(sha256(trim(
-        regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
-            regexp_replace(box, '[^\p{L}\p{N}|]+', ' ', 'g'),
-            '\b(AV|AVE)\b', 'AVENUE', 'g'),
-            '\b(BD|BLD|BVD|BOUL)\b', 'BOULEVARD', 'g'),
-            '\b(CHE|CH|CHEM)\b', 'CHEMIN', 'g'),
-            '\b(APT|APP|APPT)\b', 'APPARTEMENT', 'g'),
-            '\bBAT\b', 'BATIMENT', 'g'),
-            '\bST(E?)\b', 'SAINT\1', 'g')
-    )), 16) end as household,
+    -- The usual abbreviations are the same street.
+    case when letter_barrier is null then left(sha256(
+        replace(replace(replace(replace(replace(replace(replace(replace(box,
+            ' AV ', ' AVENUE '), ' AVE ', ' AVENUE '),
+            ' BD ', ' BOULEVARD '), ' BLD ', ' BOULEVARD '),
+            ' CHE ', ' CHEMIN '),
+            ' APT ', ' APPARTEMENT '), ' BAT ', ' BATIMENT '),
+            ' ST ', ' SAINT ')
+    ), 16) end as household,
     letter_barrier, email_barrier, call_barrier
 from reached

@@ -1,9 +1,13 @@
--- How many order lines break each rule, and how many would be published otherwise than they are staged?
-select reason, count(*) as lines,
-    count(*) filter (
-        quantity is null or regexp_matches(order_id, '[^!-~]') or regexp_matches(customer_id, '[^!-~]')
-        or contains(product_code, chr(0)) or contains(product_name, chr(0))
-    ) as changed
-from order_rows
+-- How many order lines break each rule, and how many have no quantity?
+select
+    case
+        when order_id is null then 'order_id_missing'
+        when customer_id is null then 'order_customer_missing'
+        when ordered_at is null then 'ordered_at_missing'
+        when amount_cents is null then 'amount_missing'
+    end as reason,
+    count(*) as lines,
+    count(*) filter (quantity is null) as without_quantity
+from order_lines
 group by reason
 order by reason

@@ -1,6 +1,5 @@
 -- Which order lines are published? A line without a quantity is one piece sold, or one that came back.
-select tidy(order_id) as order_id, tidy(customer_id) as customer_id, ordered_at,
-    replace(product_code, chr(0), '') as product_code, replace(product_name, chr(0), '') as product_name,
+select order_id, customer_id, ordered_at, product_code, product_name,
     coalesce(quantity, case when amount_cents < 0 then -1 else 1 end) as quantity, amount_cents
-from order_rows
-where reason is null
+from order_lines
+where order_id is not null and customer_id is not null and ordered_at is not null and amount_cents is not null
