@@ -14,7 +14,7 @@ SELECT
     s.purchase_days,
     s.orders,
     s.amount_cents,
-    CAST(ROUND(s.basket) AS BIGINT) AS average_basket_cents,
+    CAST(SIGN(s.basket) * FLOOR(ABS(s.basket) + 0.5) AS BIGINT) AS average_basket_cents, -- ROUND differs by dialect
     CASE
         WHEN s.last_day IS NULL THEN NULL
         WHEN s.recency_days <= t.r_20 THEN 5
