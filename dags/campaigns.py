@@ -19,7 +19,7 @@ from habitue.campaigns import Campaign, campaign_files, load_campaign
 from habitue.errors import SettingError
 
 SHOP = wiring.shop()
-SAFE = {"retries": 2, "retry_delay": timedelta(minutes=1)}
+SAFE = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": wiring.RETRY}
 
 
 def campaign_dag(campaign: Campaign) -> DAG:

@@ -26,7 +26,12 @@ CUSTOMER_BASE = Asset("customer_base")
     max_active_runs=1,
     tags=["habitue", "base"],
     doc_md=__doc__,
-    default_args={"owner": wiring.OWNER, "retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={
+        "owner": wiring.OWNER,
+        "retries": 2,
+        "retry_delay": timedelta(minutes=2),
+        "retry_policy": wiring.RETRY,
+    },
 )
 def customer_base() -> None:
     @task
@@ -36,7 +41,7 @@ def customer_base() -> None:
         house, on = wiring.house(), wiring.run_day(get_current_context())
         return steps.extract(house, on, url=wiring.source_url(house.source.connection))
 
-    @task(retries=0)
+    @task
     def validate() -> Any:
         from habitue import customer_base as steps
 

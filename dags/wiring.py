@@ -6,10 +6,23 @@ import os
 from datetime import UTC, date, datetime
 from typing import Any
 
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from habitue.errors import BatchRefused, LedgerError, SettingError, TemplateError
 from habitue.house import House
 from habitue.shop import Shop
 
 OWNER = "marketing-ops"
+
+RETRY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[BatchRefused, LedgerError, SettingError, TemplateError],
+            action=RetryAction.FAIL,
+            reason="trying again can't help: a person must look at it",
+        )
+    ]
+)
 
 
 def shop() -> Shop:

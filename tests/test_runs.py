@@ -300,3 +300,20 @@ def test_an_older_snapshot_never_turns_the_base_back(house: House) -> None:
             )
         )
     assert customer_base.load(house, ON, at=now())["already"] is True
+
+
+def test_templates_changed_after_the_plan_stop_the_run_but_not_one_that_has_left(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from habitue.campaigns import Campaign
+    from habitue.errors import LedgerError
+
+    play(house, "quarterly_letter")
+    waiting = runs.plan(house, "winback_calls", on=ON, at=now())
+    monkeypatch.setattr(Campaign, "template_sha256", lambda self, languages: "edited")
+    before = ledger(house)
+    play(house, "quarterly_letter")
+    for shard in waiting:
+        with pytest.raises(LedgerError, match="templates changed after this run was planned"):
+            runs.render(house, shard)
+    assert ledger(house) == before

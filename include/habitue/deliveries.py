@@ -76,6 +76,13 @@ class Desk:
             only=only,
         )
 
+    def waiting(self, shard: Shard, *states: State) -> Iterator[Recipient]:
+        """Those who are still to be written to; LedgerError before the first of them where the templates changed."""
+        for number, who in enumerate(self.people(shard, *states)):
+            if number == 0:
+                self.run.check_templates(self.house.shop)
+            yield who
+
     def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool) -> ledger.Claim:
         return ledger.claim(
             self.house.engine,
@@ -144,11 +151,7 @@ class Letters:
         self._texts: dict[Path, Text] = {}
 
     def render(self, shard: Shard) -> Counts:
-        self.desk.run.check_templates(self.desk.house.shop)
-        waiting = list(self.desk.people(shard, State.PLANNED, State.CLAIMED))
-        if not waiting:
-            return {"letters": 0, "already": 1}
-        rows = self._print(shard, waiting)
+        rows = self._print(shard, self.desk.waiting(shard, State.PLANNED, State.CLAIMED))
         return {"letters": sum(not row.refused for row in rows), "pages": sum(row.pages for row in rows)}
 
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
@@ -265,9 +268,8 @@ class Emails:
         return Origin.of(self.desk.house.shop, self.desk.run.campaign.name, self.desk.run.planned_at)
 
     def render(self, shard: Shard) -> Counts:
-        self.desk.run.check_templates(self.desk.house.shop)
         counts = {"emails": 0, "bytes": 0, "unwritable": 0}
-        for who in self.desk.people(shard, State.PLANNED):
+        for who in self.desk.waiting(shard, State.PLANNED):
             mail = self.mail(who)  # a text that can't be rendered stops the run here
             try:
                 counts["bytes"] += len(write(mail))
@@ -341,8 +343,7 @@ class Calls:
         self._words: Mapping[str, str] = read_words(CALLS / f"list.{language}.yaml", language)["facts"]
 
     def render(self, shard: Shard) -> Counts:
-        self.desk.run.check_templates(self.desk.house.shop)
-        return {"calls": len([self._row(who) for who in self.desk.people(shard, State.PLANNED, State.CLAIMED)])}
+        return {"calls": len([self._row(who) for who in self.desk.waiting(shard, State.PLANNED, State.CLAIMED)])}
 
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
         claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
