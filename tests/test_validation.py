@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from habitue.addresses import address_problem
 from habitue.errors import BatchRefused, HabitueError, LedgerError, SettingError, SourceError
 from habitue.expectations import DATASETS, Examiner, Rule, contact_rules, load_suite
+from habitue.reachability import COLUMNS, easy, look_at
 from habitue.shop import Shop, load_shop
 from habitue.statements import source as sql_text
 from habitue.validation import Validation, check_lapsed, render_page, validate, write_quarantine
@@ -618,7 +620,7 @@ def test_an_address_that_looks_plain_can_be_printed(tmp_path: Path) -> None:
     staged = stage(tmp_path, rows)
     with duckdb.connect() as con:
         con.execute(sql_text("validate/macros"))
-        parameters = {"staged": str(staged / "customers.parquet"), "on": ON}
+        parameters = {"staged": str(staged / "customers.parquet"), "on": ON, **easy(SHOP)}
         found = con.sql(sql_text("validate/customer_rows"), params=parameters).to_arrow_table().to_pylist()
     plain = [row for row in found if row["has_plain_address"]]
     assert len(plain) > 50
@@ -626,3 +628,34 @@ def test_an_address_that_looks_plain_can_be_printed(tmp_path: Path) -> None:
         who = "MME", row["first_name"], row["last_name"] or "X"
         where = row["address_extra"], row["street"], row["postcode"], row["city"], "FR"
         assert address_problem(*who, *where, language="fr") is None, where
+
+
+def test_the_easy_way_and_the_careful_way_agree(tmp_path: Path) -> None:
+    draw = random.Random(2)
+    values: dict[str, list[str | None]] = {
+        "civility": ["M", "Mme", "Dr", None],
+        "first_name": ["Anna", "Jean-Luc", "xxx", "Aaa", "Null", "TEST", "É" * 3, "Zoë", None, "{{x}}"],
+        "last_name": ["Lefèvre", "d’Ormesson", "Nan", "null", "Inconnue", "Petit", "A" * 25, "=1+1", None],
+        "email": ["a.b@example.fr", "A@Example.FR", "a@shop.local", "a@b", "a" * 65 + "@example.fr", None, "é@e.fr"],
+        "phone": ["01 99 00 12 34", "+33 465717518", "0899 12 34 56", "0262 12 34 56", "06", None, "+330199001234"],
+        "postcode": ["69002", "01000", "97400", "98000", "1000", "F-69002", None],
+        "country": ["FR", "France", "BE", "fr", None],
+        "language": ["fr", "en-GB", "de", None],
+    }
+    rows = [
+        customer(str(n), **{name: draw.choice([some[0], *some]) for name, some in values.items()})
+        for n in range(20_000)
+    ]
+    staged = stage(tmp_path, rows)
+    with duckdb.connect() as con:
+        con.execute(sql_text("validate/macros"))
+        parameters = {"staged": str(staged / "customers.parquet"), "on": ON, **easy(SHOP)}
+        table = con.sql(sql_text("validate/customer_rows"), params=parameters).to_arrow_table().combine_chunks()
+    batch = table.to_batches()[0]
+    careful = batch.set_column(
+        batch.schema.get_field_index("is_easy"), "is_easy", pa.array([False] * batch.num_rows, pa.bool_())
+    )
+    assert sum(batch.column("is_easy").to_pylist()) > 50
+    one, other = look_at(batch, SHOP, {}), look_at(careful, SHOP, {})
+    for name in COLUMNS:
+        assert one.column(name).to_pylist() == other.column(name).to_pylist(), name

@@ -86,7 +86,8 @@ _TEMPLATE = re.compile(r"\{\{|\}\}|\{%|\$\{|#\{|<%|[<>]|\[\[")
 _ADDRESS = re.compile(r"://|\bwww\.|@\S+\.", re.IGNORECASE)
 # Controls, line ends, and marks that turn the direction of what follows; Cf letters that scripts need may stay.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]")
-_PLAIN_NAME = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž][A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž ’'-]{2,60}")
+PLAIN_NAME = r"[A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž][A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž ’'-]{2,60}"
+_PLAIN_NAME = re.compile(PLAIN_NAME)
 
 
 @lru_cache(maxsize=50_000)
@@ -158,9 +159,8 @@ def language(text: str | None) -> str | None:
 
 # E-mail ----------------------------------------------------------------------------------------------------------
 
-_PLAIN_EMAIL = re.compile(
-    r"(?=.{6,120}\Z)([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*)@((?:[A-Za-z0-9]{1,61}(?:-[A-Za-z0-9]{1,20})?\.)+[A-Za-z]{2,4})"
-)
+PLAIN_EMAIL = r"([A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*)@((?:[A-Za-z0-9]{1,61}(?:-[A-Za-z0-9]{1,20})?\.)+[A-Za-z]{2,4})"
+_PLAIN_EMAIL = re.compile(rf"(?=.{{6,120}}\Z){PLAIN_EMAIL}")
 # Their owners are the standards' authors: mail to them reaches nobody (RFC 6761, as email-validator lists them).
 _SPECIAL_ENDINGS = (".arpa", ".local", ".invalid", ".onion")
 
@@ -285,10 +285,16 @@ def _plain_numbers(region: str) -> tuple[int, re.Pattern[str]] | None:
     habits = (metadata.national_prefix, metadata.national_prefix_for_parsing, metadata.international_prefix)
     if habits != ("0", "0", "00") or phonenumbers.region_code_for_country_code(code) != region:
         return None
-    kinds = (metadata.fixed_line, metadata.mobile, metadata.voip, metadata.personal_number)
-    numbers = "|".join(kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern)
     general = metadata.general_desc.national_number_pattern
+    numbers = numbers_of_people(region)
     return code, re.compile(rf"(?:\+{code}0?|00{code}0?|0)(?=(?:{general})\Z)({numbers})", re.ASCII)
+
+
+def numbers_of_people(region: str) -> str:
+    """The national numbers of a region that ring at someone's, as a pattern without groups (PEOPLE, by pattern)."""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    kinds = metadata and (metadata.fixed_line, metadata.mobile, metadata.voip, metadata.personal_number)
+    return "|".join(kind.national_number_pattern for kind in kinds or () if kind and kind.national_number_pattern)
 
 
 @lru_cache(maxsize=10_000)

@@ -6,7 +6,7 @@ the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from habitue import addresses, contacts
@@ -56,20 +56,76 @@ UNCLEAR = "unclear_objection"
 NONE_CLOSED = (None, None, None)
 
 
+def easy(shop: Shop) -> dict[str, Any]:
+    """What customer_rows.sql must know to tell the easy rows: the patterns of `habitue.contacts`."""
+    return {
+        "at_home": shop.country == "FR",
+        "plain_email": contacts.PLAIN_EMAIL,
+        "french_number": contacts.numbers_of_people("FR"),
+        "plain_name": contacts.PLAIN_NAME,
+        "no_names": sorted(contacts.PLACEHOLDERS | contacts.NULLISH),
+    }
+
+
 def look_at(batch: pa.RecordBatch, shop: Shop, objections: Mapping[str, frozenset[str]]) -> pa.RecordBatch:
     """The batch with COLUMNS beside its own, each text or null.
 
     `batch` has the columns of include/sql/validate/customer_rows.sql. `objections` gives, by customer, the channels
-    on which a row in quarantine may have objected.
+    on which a row in quarantine may have objected. Rows marked easy are taken at their word, the others looked at.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    rows = zip(*(batch.column(name).to_pylist() for name in ASKED), strict=True)
+    hard = pc.invert(batch.column("is_easy"))
+    if objections:
+        hard = pc.or_(hard, pc.fill_null(pc.is_in(batch.column("customer_id"), pa.array(list(objections))), False))
+    careful = batch.filter(hard)
+    rows = zip(*(careful.column(name).to_pylist() for name in ASKED), strict=True)
     found = [_look_at_one(row, shop, objections) for row in rows]
     columns = zip(*found, strict=True) if found else [()] * len(COLUMNS)
+    simple = _easy_columns(batch, shop)
     for name, values in zip(COLUMNS, columns, strict=True):
-        batch = batch.append_column(name, pa.array(values, pa.string()))
+        column = pc.replace_with_mask(simple[name], hard, pa.array(values, pa.string()))
+        batch = batch.append_column(name, column)
     return batch
+
+
+def _easy_columns(batch: pa.RecordBatch, shop: Shop) -> dict[str, pa.Array]:
+    """COLUMNS for the easy rows: someone in mainland France whose every field is in plain order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def by_value(name: str, decide: Callable[[str | None], str | None]) -> pa.Array:
+        different = batch.column(name).dictionary_encode()
+        decided = pa.array([decide(value) for value in different.dictionary.to_pylist()], pa.string())
+        return pc.if_else(pc.is_valid(different), decided.take(different.indices), pa.scalar(decide(None), pa.string()))
+
+    def constant(text: str | None) -> pa.Array:
+        return pa.nulls(batch.num_rows, pa.string()) if text is None else pa.repeat(text, batch.num_rows)
+
+    phone = batch.column("plain_phone")
+    return {
+        **dict.fromkeys(COLUMNS, constant(None)),
+        "civility_code": by_value("civility", contacts.civility),
+        "usable_first": batch.column("first_name"),
+        "usable_last": batch.column("last_name"),
+        "language_code": by_value("language", lambda text: _language(text, shop)[0]),
+        "language_rule": by_value("language", lambda text: _language(text, shop)[1]),
+        "usable_email": batch.column("plain_email"),
+        "usable_phone": phone,
+        "phone_region": pc.if_else(pc.is_valid(phone), pa.scalar("FR"), pa.scalar(None, pa.string())),
+        "time_zone": constant("Europe/Paris"),
+        "usable_postcode": batch.column("postcode"),
+        "country_code": constant("FR"),
+    }
+
+
+def _language(text: str | None, shop: Shop) -> tuple[str | None, str | None]:
+    """The language to write in, and the rule broken if it is not the customer's own choice."""
+    language = contacts.language(text)
+    if language in shop.languages:
+        return language, None
+    return shop.language, None if text is None else "unknown_language"
 
 
 def _look_at_one(row: tuple[Any, ...], shop: Shop, objections: Mapping[str, frozenset[str]]) -> tuple[str | None, ...]:
@@ -84,8 +140,6 @@ def _look_at_one(row: tuple[Any, ...], shop: Shop, objections: Mapping[str, froz
     first_rule, last_rule = contacts.name_rule(first_name), contacts.name_rule(last_name)
     first, last = contacts.usable_name(civility, first_name, last_name, first_rule, last_rule)
     phone, region, phone_rule = contacts.check_phone(telephone, place)
-    language = contacts.language(tongue)
-    known = language in shop.languages
     if plain and code == "FR":
         address_rule = None
     else:
@@ -97,8 +151,7 @@ def _look_at_one(row: tuple[Any, ...], shop: Shop, objections: Mapping[str, froz
         last,
         first_rule,
         last_rule,
-        language if known else shop.language,
-        None if known or tongue is None else "unknown_language",
+        *_language(tongue, shop),
         *contacts.check_email(mail),
         phone,
         region,

@@ -173,6 +173,7 @@ def _bench(checked: Path, shop: Shop) -> Iterator[tuple[duckdb.DuckDBPyConnectio
     (checked / "quarantine").mkdir(exist_ok=True)
     con = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(work / "spill")})
     try:
+        con.execute("set enable_progress_bar = false")
         con.execute("set timezone = $zone", {"zone": shop.timezone})
         con.execute(sql_text("validate/macros"))
         yield con, work
@@ -280,7 +281,7 @@ class _Run:
         return self._split("consents", marked, {})
 
     def customers(self) -> dict[str, Tally]:
-        from habitue.reachability import look_at
+        from habitue.reachability import easy, look_at
 
         staged = {"staged": str(self.staged / "customers.parquet")}
         found = _rows(self.con, "customer_copies", staged)
@@ -293,7 +294,7 @@ class _Run:
             known = pa.array([row in conflicts for row in batch.column("row").to_pylist()], pa.bool_())
             return look_at(batch, self.shop, self.objections).append_column("is_conflict", known)
 
-        marked = self._mark("customers", "customer_rows", {**staged, "on": self.on}, copies, prepare)
+        marked = self._mark("customers", "customer_rows", {**staged, **easy(self.shop), "on": self.on}, copies, prepare)
         ages = {"on": self.on, "minor_age": self.shop.validation.minor_age}
         tally = self._split("customers", marked, ages)
         self._problems(marked, ages)

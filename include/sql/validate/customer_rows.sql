@@ -35,39 +35,63 @@ with tidied as (
 ), dated as (
     select *, day_of(birth_date) as birth_day, day_of(created_on) as created_day, day_of(deceased_on) as deceased_day
     from tidied
-)
-select *,
-    case
-        when birth_date is null then null
-        when birth_day is null then 'bad_birth_date'
-        when birth_day > cast($on as date) then 'birth_in_future'
-        when birth_day < date '1900-01-01' or birth_day < cast($on as date) - interval 122 year then 'birth_too_long_ago'
-    end as birth_rule,
-    -- The day of a death may be unreadable; the death is none the less known.
-    coalesce(
-        lower(deceased_on) not in ('-', '0', 'false', 'n', 'n/a', 'na', 'no', 'non', 'none', 'null', '0000-00-00'), false
-    ) as is_deceased,
-    -- Addresses so plain that they can be printed without doubt: kept in step with habitue.addresses by a test.
-    coalesce(
-        regexp_full_match(street,
-            '(\d{1,4}( ?(bis|ter))?,? ?)?(rue|avenue|boulevard|chemin|impasse|allée|place|route|quai|square|passage) '
-            || '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]*[a-zA-Z][a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]*', 'i')
-        and length(street) <= 36
-        and (
-            address_extra is null
-            or (
-                length(address_extra) <= 36
-                and regexp_full_match(address_extra, '[a-zA-Z0-9À-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]+')
+), looked_at as (
+    select *,
+        case
+            when birth_date is null then null
+            when birth_day is null then 'bad_birth_date'
+            when birth_day > cast($on as date) then 'birth_in_future'
+            when birth_day < date '1900-01-01' or birth_day < cast($on as date) - interval 122 year then 'birth_too_long_ago'
+        end as birth_rule,
+        -- The day of a death may be unreadable; the death is none the less known.
+        coalesce(
+            lower(deceased_on) not in ('-', '0', 'false', 'n', 'n/a', 'na', 'no', 'non', 'none', 'null', '0000-00-00'), false
+        ) as is_deceased,
+        -- Addresses so plain that they can be printed without doubt: kept in step with habitue.addresses by a test.
+        coalesce(
+            regexp_full_match(street,
+                '(\d{1,4}( ?(bis|ter))?,? ?)?(rue|avenue|boulevard|chemin|impasse|allée|place|route|quai|square|passage) '
+                || '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]*[a-zA-Z][a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]*', 'i')
+            and length(street) <= 36
+            and (
+                address_extra is null
+                or (
+                    length(address_extra) <= 36
+                    and regexp_full_match(address_extra, '[a-zA-Z0-9À-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]+')
+                )
             )
-        )
-        and regexp_full_match(postcode, '(0[1-9]|[1-8]\d|9[0-5])\d{3}')
-        and regexp_full_match(city, '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’-]*[a-zA-Z]{2}[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’-]*')
-        and length(city) <= 30
-        and not regexp_full_match(city, '[^a-z]*(inconnue?|n[ée]ant|test|null|nc|x+)[^a-z]*', 'i')
-        and length(coalesce(first_name, '')) + length(coalesce(last_name, '')) <= 26
-        and regexp_full_match(
-            concat(first_name, ' ', last_name), '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]*'
-        ),
+            and regexp_full_match(postcode, '(0[1-9]|[1-8]\d|9[0-5])\d{3}')
+            and regexp_full_match(city, '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’-]*[a-zA-Z]{2}[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’-]*')
+            and length(city) <= 30
+            and not regexp_full_match(city, '[^a-z]*(inconnue?|n[ée]ant|test|null|nc|x+)[^a-z]*', 'i')
+            and length(coalesce(first_name, '')) + length(coalesce(last_name, '')) <= 26
+            and regexp_full_match(
+                concat(first_name, ' ', last_name), '[a-zA-ZÀ-ÅÇ-ÏÑ-ÖÙ-Ýà-åç-ïñ-öù-ýÿ ''’.-]*'
+            ),
+            false
+        ) as has_plain_address
+    from dated
+), dialled as (
+    select *,
+        case
+            when regexp_full_match(email, $plain_email) and length(email) <= 120 and position('@' in email) <= 65
+                and not regexp_matches(email, '(?i)\.(arpa|local|invalid|onion)$')
+                then split_part(email, '@', 1) || '@' || lower(split_part(email, '@', 2))
+        end as plain_email,
+        '+33' || nullif(regexp_extract(replace(replace(phone, ' ', ''), '.', ''), '^(?:\+33|0)(' || $french_number || ')$', 1), '')
+            as plain_phone
+    from looked_at
+)
+-- The easy ones, nearly all of them, need no further look; a test holds them against the careful way of habitue.reachability.
+select *,
+    coalesce(
+        $at_home and (country is null or country = 'FR') and has_plain_address
+        and (email is null or plain_email is not null)
+        and (phone is null or plain_phone is not null)
+        and regexp_full_match(first_name, $plain_name) and regexp_full_match(last_name, $plain_name)
+        and not list_contains($no_names, lower(first_name)) and not list_contains($no_names, lower(last_name))
+        and replace(lower(first_name), lower(left(first_name, 1)), '') <> ''
+        and replace(lower(last_name), lower(left(last_name, 1)), '') <> '',
         false
-    ) as has_plain_address
-from dated
+    ) as is_easy
+from dialled
