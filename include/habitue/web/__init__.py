@@ -1,0 +1,1 @@
+"""Pages. The routers here know no Airflow: plugins/ mounts them behind its guard."""
