@@ -105,11 +105,9 @@ class SegmentResult:
         if (heavy := self.thresholds["heavy_basket_cents"]) is not None:
             said.append(f"heavy: average basket of {heavy / 100:,.2f} or more")
         if self.attrition:
-            said.append(
-                f"{self.attrition['lost']:,} of the {self.attrition['at_start']:,} active a year before no longer are"
-            )
+            said.append(f"active a year before: {self.attrition['at_start']:,}, lost since: {self.attrition['lost']:,}")
         if lines := self.left_out.get("no_customer"):
-            said.append(f"{lines:,} lines left out: no customer_id")
+            said.append(f"lines left out for want of a customer_id: {lines:,}")
         return "\n".join(said)
 
 

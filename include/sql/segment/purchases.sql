@@ -1,7 +1,7 @@
 -- What has each customer bought up to the day we stand on, in the window and in all history?
 -- One pass over `lines` (customer_id, order_id, day, cents). A purchase is a distinct day with a positive line, an order
 -- a distinct order_id with a positive line in the window; amounts are net of returns.
--- The two grouping sets make days and orders distinct side by side, for what one of them alone would cost as
+-- The two grouping sets make days and orders distinct side by side, for little more than one of them alone costs as
 -- COUNT(DISTINCT): a row of the first has a day and no order, a row of the second an order (if any) and no day.
 WITH marked AS (
     SELECT
