@@ -264,3 +264,13 @@ def test_the_ledger_refuses_a_second_row_for_the_same_message(town: Engine) -> N
 def test_a_shard_travels_as_text() -> None:
     shard = Shard("quarterly_letter:2026-10-01", Channel.LETTER, 3)
     assert Shard.parse(str(shard)) == shard
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(migrated: Engine) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from habitue.tables import metadata
+
+    with migrated.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []

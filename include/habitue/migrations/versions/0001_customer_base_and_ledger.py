@@ -210,12 +210,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_message_customer_id", "message", ["customer_id"], unique=False)
     op.create_index(
-        "ix_message_run_id_channel_shard", "message", ["run_id", "channel", "shard", "position"], unique=False
+        "ix_message_to_leave",
+        "message",
+        ["run_id", "channel", "shard", "position"],
+        unique=False,
+        postgresql_where=sa.text("state in ('planned', 'claimed')"),
     )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_message_run_id_channel_shard", table_name="message")
+    op.drop_index("ix_message_to_leave", table_name="message")
     op.drop_index("ix_message_customer_id", table_name="message")
     op.drop_table("message")
     op.drop_table("holdout")
