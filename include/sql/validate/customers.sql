@@ -17,10 +17,15 @@ with barred as (
             barrier, closed_call, case when usable_last is null then 'no_usable_name' end, phone_rule,
             case when usable_phone is null then 'no_phone' end, case when time_zone is null then 'unknown_timezone' end
         ) as call_barrier,
-        -- What the letter box says: capitals, no accents, single blanks.
-        ' ' || regexp_replace(upper(strip_accents(replace(replace(
-            concat_ws(' ', street, '|', address_extra, '|', usable_postcode, city, coalesce(country_code, '')),
-            'œ', 'oe'), 'Œ', 'OE'))), '[^\p{L}\p{N}|]+', ' ', 'g') || ' ' as box
+        -- What the letter box says: capitals, no accents, no punctuation, single blanks.
+        ' ' || replace(replace(replace(
+            upper(strip_accents(translate(
+                replace(replace(
+                    concat_ws(' ', street, '|', address_extra, '|', usable_postcode, city, coalesce(country_code, '')),
+                    'œ', 'oe'), 'Œ', 'OE'),
+                ',.;''’-–/()"°', '            '
+            ))),
+            '    ', ' '), '  ', ' '), '  ', ' ') || ' ' as box
     from barred
 )
 select customer_id, civility_code as civility, usable_first as first_name, usable_last as last_name,
