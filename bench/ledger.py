@@ -76,7 +76,7 @@ def load(engine: Engine, folder: Path, day: int = 1) -> int:
 
     on = ON.replace(day=day)
     load_snapshot(engine, snapshot_id=on.isoformat(), taken_on=on, folder=folder, manifest_sha256=str(day), at=AT)
-    return CUSTOMERS
+    return 4 * CUSTOMERS  # customers, two consents each, segments
 
 
 def campaign() -> Any:
