@@ -68,6 +68,8 @@ WORDS = {
         "before_interval": "avant la période demandée",
         "no_customer": "sans client",
         "not_a_product": "pas un produit",
+        "never_paid": "jamais payées",
+        "no_price": "sans prix",
         "privacy": "Cette page ne contient aucune donnée personnelle. À corriger : voir quarantine/*.csv.",
     },
     "en": {
@@ -118,6 +120,8 @@ WORDS = {
         "before_interval": "before the days asked for",
         "no_customer": "without a customer",
         "not_a_product": "not a product",
+        "never_paid": "never paid",
+        "no_price": "without a price",
         "privacy": "This page holds no personal data. The rows to be mended are in quarantine/*.csv.",
     },
 }
