@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -134,3 +135,35 @@ def test_all_three_dags_run_and_run_again_without_writing_to_anyone_twice(
     mails = len(list((tmp_path / "out" / "emails").glob("*.eml")))
     with base.connect() as connection:
         assert mails == connection.scalar(text("select count(*) from message where channel = 'email'"))
+
+
+def test_an_airflow_connection_becomes_a_url_that_sqlalchemy_takes(tmp_path: Path) -> None:
+    code = (
+        "import wiring; from sqlalchemy import make_url\n"
+        "url = make_url(wiring.source_url('shop_db'))\n"
+        "print(list(url)[:6], wiring.source_url(None))\n"
+    )
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_SHOP_DB": "postgres://till:p%40ss%2Fword@db.example:5433/shop",
+        "PYTHONPATH": str(ROOT / "dags"),
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    said = done.stdout.strip().splitlines()[-1]
+    assert said == "['postgresql+psycopg', 'till', 'p@ss/word', 'db.example', 5433, 'shop'] None"
+
+
+def test_a_backfill_delivers_nothing(tmp_path: Path) -> None:
+    """The task that lets messages go asks what kind of run it is in before it does anything."""
+    code = (
+        "import types; from airflow.dag_processing.dagbag import DagBag; import wiring\n"
+        f"bag = DagBag({str(ROOT / 'dags')!r})\n"
+        "deliver = bag.dags['quarterly_letter'].get_task('deliver').python_callable\n"
+        "run = types.SimpleNamespace(run_type='backfill', logical_date=None, run_after=wiring.now())\n"
+        "deliver.__globals__['get_current_context'] = lambda: {'dag_run': run}\n"
+        "print(deliver('quarterly_letter:2020-01-01/email/1'))\n"
+    )
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "dags")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "{'backfill': True}"

@@ -317,3 +317,45 @@ def test_templates_changed_after_the_plan_stop_the_run_but_not_one_that_has_left
         with pytest.raises(LedgerError, match="templates changed after this run was planned"):
             runs.render(house, shard)
     assert ledger(house) == before
+
+
+@pytest.mark.parametrize("killed_after", ["plan", "render", "half the deliveries"])
+def test_a_campaign_killed_between_two_stages_is_finished_by_the_next_try(house: House, killed_after: str) -> None:
+    shards = runs.plan(house, "quarterly_letter", on=ON, at=now())
+    if killed_after != "plan":
+        for shard in shards:
+            runs.render(house, shard)
+    if killed_after == "half the deliveries":
+        for shard in shards[: len(shards) // 2 + 1]:
+            runs.deliver(house, shard, on=ON, now=now)
+    gone = {one for one, (state, _) in ledger(house).items() if state == "accepted"}
+    play(house, "quarterly_letter")
+    after = ledger(house)
+    assert {state for state, _ in after.values()} == {"accepted"}
+    assert {attempt for _, attempt in after.values()} == {1}
+    assert gone <= set(after)
+    assert {Path(name).stem for name in files(house) if name.endswith(".eml")} == {
+        one for one in after if (house.out / "emails" / f"{one}.eml").exists()
+    }
+
+
+def test_the_next_night_reads_the_days_since_and_shows_who_moved(house: House) -> None:
+    """An incremental night: the days of the look-back come again, and count once."""
+    before = house.lake.latest(ON)
+    assert before is not None
+    week_later = ON + timedelta(days=7)
+    for step in STEPS:
+        getattr(customer_base, step)(house, week_later)
+    after = house.lake.latest(week_later)
+    assert after is not None
+    assert after.manifest["orders_since"] == (ON - timedelta(days=house.source.lookback_days)).isoformat()
+    assert after.manifest["orders"]["rows"] == before.manifest["orders"]["rows"]
+    loaded = customer_base.load(house, week_later, at=now())
+    assert loaded["customers"] == 0
+    assert loaded["consents"] == 0
+    assert 0 < loaded["segments"] <= after.manifest["files"]["segments.parquet"]["rows"]  # a week less recent
+    movement = after.manifest["figures"]["movement"]
+    assert sum(sum(row.values()) for row in movement.values()) == sum(before.manifest["segments"].values())
+    runs.plan(house, "quarterly_letter", on=week_later, at=now())
+    runs.report(house, on=week_later)
+    assert json.loads((house.out / "summary.json").read_text())["movement"]["from"] == ON.isoformat()

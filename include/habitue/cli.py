@@ -67,7 +67,9 @@ def segment(
 
     shop = load_shop(settings)
     with console.status("reading the orders"):
-        result = segment_file(orders, out, on=on.date(), settings=shop.segments, scoring=shop.scoring)
+        result = segment_file(
+            orders, out, on=on.date(), settings=shop.segments, scoring=shop.scoring, timezone=shop.timezone
+        )
     console.print(result)
     console.print(f"→ {out}")
 

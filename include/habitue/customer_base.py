@@ -22,6 +22,9 @@ from habitue.house import House
 from habitue.lake import MANIFEST, Draft, Snapshot
 from habitue.sources import open_source
 
+MEMORY = "2GB"
+"""What segmenting may take before it spills: five million customers with a hundred million lines went through it."""
+
 DONE = {"already": True}
 """What a step returns whose night is published: nothing is done twice."""
 
@@ -61,7 +64,9 @@ def validate(house: House, on: date) -> Mapping[str, Any]:
     shutil.rmtree(checked, ignore_errors=True)
     checked.mkdir()
     try:
-        validation.validate(work / "staged", checked, on=on, shop=house.shop, previous=last and last.path / MANIFEST)
+        validation.validate(
+            work / "staged", checked, on=on, shop=house.shop, previous=last.path / MANIFEST if last else None
+        )
     finally:
         if (checked / "validation.json").exists():
             validation.render_page(checked / "validation.json", house.out / "validation.html", shop=house.shop)
@@ -95,7 +100,8 @@ def segment(house: House, on: date) -> Mapping[str, Any]:
         settings=house.shop.segments,
         scoring=house.shop.scoring,
         customers=draft.customers,
-        previous=last and last.segments,
+        previous=last.segments if last else None,
+        memory_limit=MEMORY,
     )
     if last is not None:
         validation.check_lapsed(result.counts, last.manifest["segments"], house.shop)

@@ -27,6 +27,7 @@ def write_facts(customers: Sequence[str], *, segments: Path, orders: Sequence[Pa
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
     with duckdb.connect() as duck:
+        duck.execute("set enable_progress_bar = false")
         duck.register("chosen", pa.table({"customer_id": pa.array(customers, pa.string())}))
         duck.read_parquet([str(path) for path in orders]).create_view("orders")
         duck.read_parquet(str(segments)).create_view("segments")

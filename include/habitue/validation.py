@@ -116,7 +116,7 @@ def validate(
             _check_staged(con, staged / f"{dataset}.parquet", dataset, control)
         run = _Run(con, suites, staged, checked, work, on, shop, on_progress)
         tallies = run.all()
-        profiles = _profiles(con, checked, on, tallies, before)
+        profiles = _profiles(con, checked, on, tallies, before, control)
         rules = _verdicts(run.examiner, suites, profiles, tallies, shop)
         result = Validation(
             on=on,
@@ -416,7 +416,12 @@ class _Run:
 
 
 def _profiles(
-    con: duckdb.DuckDBPyConnection, checked: Path, on: date, tallies: Mapping[str, Tally], before: Mapping[str, Any]
+    con: duckdb.DuckDBPyConnection,
+    checked: Path,
+    on: date,
+    tallies: Mapping[str, Tally],
+    before: Mapping[str, Any],
+    control: Mapping[str, Any],
 ) -> dict[str, dict[str, Any]]:
     """Per dataset, the figures that its batch rules look at."""
     profiles = {}
@@ -430,8 +435,11 @@ def _profiles(
         tally = tallies[dataset]
         earlier = before.get("rows", {}).get(dataset)
         kept_out = sum(tally.quarantined.values())
+        # A line without a legible date belongs to no night and comes again with every file: it is weighed against all
+        # lines that were read, not against the few of this night.
+        looked_at = max(tally.staged, control.get("orders", {}).get("read", 0) if dataset == "orders" else 0)
         profile |= {
-            "quarantined_share": kept_out / tally.staged if tally.staged else 0.0,
+            "quarantined_share": kept_out / looked_at if looked_at else 0.0,
             "before": earlier,
             "row_change": abs(tally.published / earlier - 1) if earlier else None,
         }
