@@ -17,7 +17,7 @@ help: ## show this list
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "Setting up .venv from the pinned set (constraints.txt) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[airflow,embedded,dev]'
 	@touch $@
 

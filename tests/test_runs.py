@@ -359,3 +359,15 @@ def test_the_next_night_reads_the_days_since_and_shows_who_moved(house: House) -
     runs.plan(house, "quarterly_letter", on=week_later, at=now())
     runs.report(house, on=week_later)
     assert json.loads((house.out / "summary.json").read_text())["movement"]["from"] == ON.isoformat()
+
+
+def test_a_lot_that_was_lost_before_it_was_handed_over_is_printed_again(house: House) -> None:
+    shards = runs.plan(house, "winback_calls", on=ON, at=now())
+    letters = [one for one in shards if "/letter/" in one]
+    for shard in letters:
+        runs.render(house, shard)
+    for lot in (house.out / "runs").rglob("LOT-*.pdf"):
+        lot.unlink()
+    for shard in letters:
+        assert runs.deliver(house, shard, on=ON, now=now)["accepted"] > 0
+    assert len(list((house.out / "letters").glob("LOT-*.pdf"))) == len(letters)

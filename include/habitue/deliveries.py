@@ -33,7 +33,7 @@ from habitue.mime import Mail, Origin, write
 from habitue.plans import Shard
 from habitue.recipients import Recipient, Run, recipients
 from habitue.salutations import salutation
-from habitue.senders import Outbox, Receipt, Sender
+from habitue.senders import Outbox, Receipt, Sender, replace_file
 from habitue.shop import Shop
 from habitue.tables import Channel, State
 from habitue.texts import NO_BREAK, Text, load_text, long_date, money
@@ -158,17 +158,15 @@ class Letters:
         claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
         if not claimed.messages:
             return {"accepted": 0, "cancelled": claimed.cancelled}
-        rows = self._rendered(shard)
-        if {row.message_id for row in rows} != {str(one) for one in claimed.messages}:
+        lot, rows = self._file(shard), self._rendered(shard)
+        as_claimed = {row.message_id for row in rows} == {str(one) for one in claimed.messages}
+        if not as_claimed or not lot.exists():
             # Someone said no after the letters were made: they are printed again without hers.
             rows = self._print(shard, self.desk.people(shard, State.CLAIMED, only=claimed.messages))
-        lot = self._file(shard)
-        if lot.exists():
-            target = self.desk.house.out / "letters" / lot.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_suffix(".partial")
-            partial.write_bytes(lot.read_bytes())
-            partial.replace(target)
+        if any(not row.refused for row in rows):
+            folder = self.desk.house.out / "letters"
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_file(folder / lot.name, lot.read_bytes())
         settled = self.desk.settle((self._outcome(shard, row) for row in rows), now())
         refused = sum(row.refused is not None for row in rows)
         return {"accepted": settled - refused, "refused": refused, "cancelled": claimed.cancelled}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,7 +26,7 @@ def write_facts(customers: Sequence[str], *, segments: Path, orders: Sequence[Pa
     import pyarrow as pa
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_suffix(".partial")
+    partial = out.with_suffix(f".{os.getpid()}.partial")
     with duckdb.connect() as duck:
         duck.execute("set enable_progress_bar = false")
         duck.register("chosen", pa.table({"customer_id": pa.array(customers, pa.string())}))

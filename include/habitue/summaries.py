@@ -6,6 +6,7 @@ All of it is read back from the lake and the ledger, so that writing it again gi
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from datetime import date
@@ -21,7 +22,7 @@ from habitue.lake import Snapshot
 from habitue.plans import shards
 from habitue.recipients import Run
 from habitue.report import write_report
-from habitue.senders import ListedMail, write_index
+from habitue.senders import ListedMail, replace_file, write_index
 from habitue.statements import statement
 from habitue.tables import Channel, State, run
 
@@ -139,13 +140,12 @@ def write_manifest(house: House, on: date) -> int:
         return 0
     target = house.out / "letters" / "manifest.csv"
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        table.writerow(MANIFEST_COLUMNS)
-        for sequence, row in enumerate(rows, start=1):
-            table.writerow(_manifest_row(sequence, row, house.shop.letterhead.envelope))
-    partial.replace(target)
+    text = io.StringIO(newline="")
+    table = csv.writer(text, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    table.writerow(MANIFEST_COLUMNS)
+    for sequence, row in enumerate(rows, start=1):
+        table.writerow(_manifest_row(sequence, row, house.shop.letterhead.envelope))
+    replace_file(target, text.getvalue().encode())
     return len(rows)
 
 
@@ -197,6 +197,4 @@ def _samples(house: House, runs: list[Run]) -> Iterator[tuple[str, bytes]]:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", "utf-8")
-    partial.replace(path)
+    replace_file(path, (json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n").encode())
