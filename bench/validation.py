@@ -95,7 +95,7 @@ def main() -> None:
     if sys.argv[1:2] == ["measure"]:
         measure(Path(sys.argv[2]))
         return
-    customers = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    customers = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder) / "staged", customers, int(sys.argv[2]) if len(sys.argv) > 2 else 20)
         subprocess.run([sys.executable, __file__, "measure", folder], check=True)

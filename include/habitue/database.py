@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 
 from habitue.errors import SettingError
 
@@ -53,7 +54,18 @@ def connect(url: URL | str) -> Engine:
         raise SettingError(
             f"the base is PostgreSQL and nothing else, but HABITUE_DATABASE_URL names {url.get_backend_name()}"
         )
-    return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    event.listen(engine, "connect", _give_room)
+    return engine
+
+
+def _give_room(connection: Any, _record: object) -> None:
+    """Plans and loads sort and join a million rows at a time: PostgreSQL's own 4 MB would send each to the disk."""
+    connection.autocommit = True
+    connection.execute("set work_mem = '96MB'")
+    connection.execute("set temp_buffers = '96MB'")
+    connection.execute("set jit = off")
+    connection.autocommit = False
 
 
 def upgrade(engine: Engine) -> None:

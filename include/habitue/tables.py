@@ -1,6 +1,7 @@
 """The base's tables: decisions, and as much of the last snapshot as decisions need.
 
-`message` is the ledger: unique on (run, customer, channel), written once, by the plan.
+`message` is the ledger: unique on (run, customer, channel), written once, by the plan, in the transaction that writes
+its run. There is no foreign key from one to the other: it would be looked up once a row, a million times the same run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     Float,
-    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -183,7 +183,7 @@ message = Table(
     "message",
     metadata,
     Column("message_id", Uuid, primary_key=True),
-    Column("run_id", Text, ForeignKey("run.run_id"), nullable=False),
+    Column("run_id", Text, nullable=False),
     Column("customer_id", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("segment", Text, nullable=False),
@@ -220,7 +220,7 @@ message = Table(
 exclusion = Table(
     "exclusion",
     metadata,
-    Column("run_id", Text, ForeignKey("run.run_id"), primary_key=True),
+    Column("run_id", Text, primary_key=True),
     Column("customer_id", Text, primary_key=True),
     Column("segment", Text, nullable=False),
     Column("rule", Text, nullable=False),
@@ -231,7 +231,7 @@ exclusion = Table(
 holdout = Table(
     "holdout",
     metadata,
-    Column("run_id", Text, ForeignKey("run.run_id"), primary_key=True),
+    Column("run_id", Text, primary_key=True),
     Column("customer_id", Text, primary_key=True),
     Column("segment", Text, nullable=False),
     Column("channel", Text, nullable=False, comment="the channel that would have been used"),

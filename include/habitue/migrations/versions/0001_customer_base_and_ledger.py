@@ -157,7 +157,6 @@ def upgrade() -> None:
         sa.Column("segment", sa.Text(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=True, comment="what the rule saw, for each channel that was tried"),
-        sa.ForeignKeyConstraint(["run_id"], ["run.run_id"], name=op.f("fk_exclusion_run_id")),
         sa.PrimaryKeyConstraint("run_id", "customer_id", name=op.f("pk_exclusion")),
         comment="whom a run did not take, and the first rule that said so",
     )
@@ -168,7 +167,6 @@ def upgrade() -> None:
         sa.Column("segment", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False, comment="the channel that would have been used"),
         sa.Column("draw", sa.Float(), nullable=False, comment="the number drawn, below the share"),
-        sa.ForeignKeyConstraint(["run_id"], ["run.run_id"], name=op.f("fk_holdout_run_id")),
         sa.PrimaryKeyConstraint("run_id", "customer_id", name=op.f("pk_holdout")),
         comment="kept out at random, so that the effect can be measured",
     )
@@ -203,7 +201,6 @@ def upgrade() -> None:
             "state in ('planned', 'claimed', 'accepted', 'refused', 'unknown', 'cancelled')",
             name=op.f("ck_message_state"),
         ),
-        sa.ForeignKeyConstraint(["run_id"], ["run.run_id"], name=op.f("fk_message_run_id")),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_message")),
         sa.UniqueConstraint("run_id", "customer_id", "channel", name=op.f("uq_message_run_id_customer_id_channel")),
         comment="the ledger",
