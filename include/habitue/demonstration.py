@@ -16,6 +16,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from habitue import database
 from habitue.airflow_home import AirflowHome
+from habitue.errors import SettingError
+from habitue.sources import load_source
 from habitue.statements import statement
 
 DEMO_DAY = date(2026, 10, 1)
@@ -41,6 +43,9 @@ def site(*, source: str | None, data: Path | None, out: Path, port: int = 8080) 
     Databases are named after the folder, so that two shops never meet.
     """
     out = out.resolve()
+    spec = load_source(source or "demo_shop", data=data or (out / "shop" if source is None else None))
+    if spec.files and (spec.data is None or (source is not None and not spec.data.is_dir())):
+        raise SettingError(f"source {spec.name} reads files: say in which folder they are (DATA=…, or --data)")
     out.mkdir(parents=True, exist_ok=True)
     name = "".join(letter if letter.isalnum() else "_" for letter in out.name.lower())
     with database.embedded(VAR / "postgres") as server:
@@ -49,8 +54,8 @@ def site(*, source: str | None, data: Path | None, out: Path, port: int = 8080) 
         database.upgrade(engine)
         engine.dispose()
         settings = {
-            "HABITUE_SOURCE": source or "demo_shop",
-            "HABITUE_DATA": str((data or out / "shop").resolve()),
+            "HABITUE_SOURCE": str(Path(source).resolve()) if source and source.endswith(".yaml") else spec.name,
+            "HABITUE_DATA": str(spec.data.resolve()) if spec.data else "",
             "HABITUE_OUT": str(out),
             "HABITUE_DATABASE_URL": base.render_as_string(hide_password=False),
         }
