@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,7 +94,12 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
             if source is None:
                 make_shop(place.out / "shop", progress)
             before = done_so_far(place, on)
-            settings: Mapping[str, str] = {**place.environment, "HABITUE_TODAY": on.isoformat()}
+            settings: Mapping[str, str] = {
+                **place.environment,
+                "HABITUE_TODAY": on.isoformat(),
+                # One process works through all shards here, so Typst may have every core.
+                "RAYON_NUM_THREADS": str(os.cpu_count() or 1),
+            }
             migrating = progress.add_task("preparing Airflow's own tables")
             place.airflow.migrate(settings)
             progress.update(migrating, total=1, completed=1)
