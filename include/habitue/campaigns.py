@@ -119,6 +119,17 @@ def load_campaign(path: Path, languages: list[Language]) -> Campaign:
         campaign = Campaign.model_validate({"name": path.stem, **read_yaml(path)})
     except ValidationError as error:
         raise explain(path, error) from None
+    unsaid = [
+        f"{where}.{language}"
+        for language in languages
+        for where, said in [
+            ("title", campaign.title),
+            *((f"treatments.{group}.offer.text", kind.offer.text) for group, kind in campaign.treatments.items()),
+        ]
+        if language not in said
+    ]
+    if unsaid:
+        raise SettingError(f"{path}: the shop writes in {' and '.join(languages)}; say {', '.join(unsaid)}")
     missing = [str(file.relative_to(INCLUDE)) for file in campaign.templates(languages) if not file.is_file()]
     if missing:
         raise SettingError(f"{path}: no such template: {', '.join(missing)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -124,10 +125,18 @@ def down() -> None:
         return
     try:
         os.kill(int(PID_FILE.read_text()), signal.SIGTERM)
-        console.print("stopping")
-    except ProcessLookupError:
+    except ProcessLookupError:  # it died without tidying up
         PID_FILE.unlink()
         console.print("nothing is running")
+        return
+    with console.status("stopping Airflow and PostgreSQL"):
+        for _ in range(120):
+            if not PID_FILE.exists():
+                console.print("stopped")
+                return
+            time.sleep(0.5)
+    errors.print("it has not stopped within a minute; see airflow.log in the output folder")
+    raise typer.Exit(1)
 
 
 def main() -> None:

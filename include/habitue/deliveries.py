@@ -102,7 +102,7 @@ class Desk:
         offer = self.run.offer(who.segment)
         return {
             "code": grouped(who.offer_code),
-            "text": offer.text.get(who.language) or offer.text[self.house.shop.language],  # type: ignore[call-overload]
+            "text": offer.text[who.language],  # type: ignore[index]
             "valid_until": offer.valid_until(self.run.on),
             "url": self.offer_url(who),
         }

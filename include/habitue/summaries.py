@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from habitue.errors import LedgerError
 from habitue.house import House
 from habitue.lake import Snapshot
 from habitue.plans import shards
-from habitue.recipients import Run
-from habitue.report import write_report
+from habitue.recipients import Recipient, Run
+from habitue.report import words, write_report
 from habitue.senders import ListedMail, replace_file, write_index
 from habitue.statements import statement
 from habitue.tables import Channel, State, run
@@ -31,8 +32,10 @@ MANIFEST_COLUMNS = (
     *("l1", "l2", "l3", "l4", "l5", "l6", "l7"),
     *("postcode", "country", "template", "language"),
 )
-SAMPLES = 5
-"""Letters shown on the run card at most, one a group and language."""
+SAMPLES = 3
+"""Letters of a run that the run card shows at most."""
+LOOKED_AT = 200
+"""Letters of a lot among which samples are sought."""
 
 
 def write_all(house: House, *, on: date) -> dict[str, Any]:
@@ -181,19 +184,25 @@ def write_mail_index(house: House, on: date) -> int:
 
 
 def _samples(house: House, runs: list[Run]) -> Iterator[tuple[str, bytes]]:
-    """A letter of each campaign, group and language as a picture, as far as there are any."""
-    shown: set[tuple[str, str, str]] = set()
+    """Some letters of each campaign as pictures, each of another group or language; the caption says which."""
+    language = house.shop.language
     for one in runs:
-        for shard in shards(house.engine, one.run_id):
-            if shard.channel is not Channel.LETTER or len(shown) >= SAMPLES:
-                continue
-            desk = Desk.of(house, shard)
-            press = Letters(desk)
-            for who in desk.people(shard, State.ACCEPTED):
-                key = (one.run_id, who.segment, who.language)
-                if key not in shown and len(shown) < SAMPLES:
-                    shown.add(key)
-                    yield f"{one.campaign.title[house.shop.language]} · {who.segment}", press.picture(who)
+        for who, picture in islice(_pictures(house, one), SAMPLES):
+            group = words(language)["segments"].get(who.segment, who.segment)
+            yield f"{one.campaign.title[language]} · {group} · {who.language}", picture
+
+
+def _pictures(house: House, one: Run) -> Iterator[tuple[Recipient, bytes]]:
+    shown: set[tuple[str, str]] = set()
+    for shard in shards(house.engine, one.run_id):
+        if shard.channel is not Channel.LETTER:
+            continue
+        desk = Desk.of(house, shard)
+        press = Letters(desk)
+        for who in islice(desk.people(shard, State.ACCEPTED), LOOKED_AT):
+            if (who.segment, who.language) not in shown:
+                shown.add((who.segment, who.language))
+                yield who, press.picture(who)
 
 
 def _write_json(path: Path, content: Any) -> None:
