@@ -371,3 +371,11 @@ def test_a_lot_that_was_lost_before_it_was_handed_over_is_printed_again(house: H
     for shard in letters:
         assert runs.deliver(house, shard, on=ON, now=now)["accepted"] > 0
     assert len(list((house.out / "letters").glob("LOT-*.pdf"))) == len(letters)
+
+
+def test_nobody_is_written_to_on_a_customer_base_that_has_gone_stale(house: House) -> None:
+    from habitue.errors import LedgerError
+
+    assert runs.plan(house, "winback_calls", on=ON + timedelta(days=7), at=now())
+    with pytest.raises(LedgerError, match="the last good customer base is of 2026-10-01, 8 days before"):
+        runs.plan(house, "quarterly_letter", on=ON + timedelta(days=8), at=now())

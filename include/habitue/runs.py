@@ -22,6 +22,12 @@ def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[st
     snapshot = house.lake.latest(on)
     if snapshot is None:
         raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
+    age, oldest = (on - snapshot.on).days, house.shop.validation.most_snapshot_age_days
+    if age > oldest:
+        raise LedgerError(
+            f"the last good customer base is of {snapshot.on}, {age} days before {on}, and {oldest} is the most: see in "
+            "the DAG customer_base what has stopped it since (who died or objected in these days is not known here)"
+        )
     done = plans.plan(
         house.engine,
         campaign,
