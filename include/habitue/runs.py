@@ -25,7 +25,7 @@ def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[st
     age, oldest = (on - snapshot.on).days, house.shop.validation.most_snapshot_age_days
     if age > oldest:
         raise LedgerError(
-            f"the last good customer base is of {snapshot.on}, {age} days before {on}, and {oldest} is the most: see in "
+            f"the last good customer base is of {snapshot.on}, {age} days before {on}; {oldest} is the most: see in "
             "the DAG customer_base what has stopped it since (who died or objected in these days is not known here)"
         )
     done = plans.plan(
