@@ -24,8 +24,7 @@ from habitue.statements import statement
 DEMO_DAY = date(2026, 10, 1)
 DEMO_CUSTOMERS = 5000
 DAGS = ("customer_base", "quarterly_letter", "winback_calls")
-VAR = Path("var")
-PID_FILE = VAR / "up.pid"
+PID_FILE = Path("var") / "up.pid"
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,15 @@ class Site:
 def site(*, source: str | None, data: Path | None, out: Path, port: int = 8080) -> Iterator[Site]:
     """The embedded PostgreSQL with this shop's two databases, migrated; stopped when the last user leaves.
 
-    Databases are named after the folder, so that two shops never meet.
+    The server's data lie in the same folder as all else: two shops never meet, and who deletes the folder starts anew.
     """
     out = out.resolve()
     spec = load_source(source or "demo_shop", data=data or (out / "shop" if source is None else None))
     if spec.files and (spec.data is None or (source is not None and not spec.data.is_dir())):
         raise SettingError(f"source {spec.name} reads files: say in which folder they are (DATA=…, or --data)")
     out.mkdir(parents=True, exist_ok=True)
-    name = "".join(letter if letter.isalnum() else "_" for letter in out.name.lower())
-    with database.embedded(VAR / "postgres") as server:
-        base = database.ensure_database(server, f"habitue_{name}")
+    with database.embedded(out / "postgres") as server:
+        base = database.ensure_database(server, "habitue")
         engine = database.connect(base)
         database.upgrade(engine)
         engine.dispose()
@@ -60,7 +58,7 @@ def site(*, source: str | None, data: Path | None, out: Path, port: int = 8080) 
             "HABITUE_OUT": str(out),
             "HABITUE_DATABASE_URL": base.render_as_string(hide_password=False),
         }
-        home = AirflowHome(out / "airflow", database.ensure_database(server, f"airflow_{name}"), port)
+        home = AirflowHome(out / "airflow", database.ensure_database(server, "airflow"), port)
         yield Site(out, home, settings)
 
 
@@ -144,6 +142,7 @@ def run_airflow(console: Console, *, source: str | None, data: Path | None, out:
             with Progress(console=console) as progress:
                 make_shop(place.out / "shop", progress)
         password = place.airflow.password()
+        PID_FILE.parent.mkdir(exist_ok=True)
         console.print(f"Airflow is starting on http://127.0.0.1:{port}; log in as admin, password {password}")
         console.print(f"Its log: {_short(place.airflow.home / 'airflow.log')}. Ctrl-C or `make down` stops it.")
         return place.airflow.serve(place.environment, pid_file=PID_FILE)
