@@ -154,6 +154,16 @@ def test_nobody_is_written_to_twice_within_the_pause(town: Engine) -> None:
     assert ANNA in written_to(town, third.run_id)
 
 
+def test_who_was_called_last_month_gets_no_letter_instead_this_month(town: Engine) -> None:
+    first = planned(town, campaign("call", "letter", name="winback"))
+    assert written_to(town, first.run_id)[BORIS] == "call"
+    monthly = campaign("call", "letter", name="winback", rest_days=60)
+    second = planned(town, monthly, on=ON + timedelta(days=31))
+    assert not set(written_to(town, first.run_id)) & set(written_to(town, second.run_id))
+    assert left_out(town, second.run_id)[BORIS] == "recently_contacted"
+    assert BORIS in written_to(town, planned(town, monthly, on=ON + timedelta(days=62)).run_id)
+
+
 def test_the_holdout_is_the_same_at_every_draw_and_near_its_share(town: Engine) -> None:
     crowd = [f"c{number:04}" for number in range(2000)]
     with town.begin() as connection:

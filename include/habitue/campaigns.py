@@ -78,6 +78,9 @@ class Campaign(Strict):
     pause_days: dict[Channel, int] = Field(
         default_factory=dict, description="no second message by that channel within so many days, whatever the campaign"
     )
+    rest_days: int = Field(
+        0, ge=0, description="nobody gets this campaign again within so many days, by whatever channel"
+    )
 
     @model_validator(mode="after")
     def _prospects_are_outside(self) -> Campaign:

@@ -164,6 +164,8 @@ def _decide(connection: Connection, campaign: Campaign, wanted: str, *, on: date
             "on": on,
             "zone": shop.timezone,
             "run_id": wanted,
+            "campaign": campaign.name,
+            "rest_days": campaign.rest_days,
             "adult_since": _years_before(on, shop.validation.minor_age),
             "call_days": shop.calls.consent_days,
         },

@@ -12,6 +12,12 @@ with latest as (
     join run r using (run_id)
     join pause p using (channel)
     where m.state not in ('cancelled', 'refused') and m.run_id <> :run_id and abs(r.on_date - :on) < p.days
+), resting as (
+    select distinct m.customer_id
+    from message m
+    join run r using (run_id)
+    where m.state not in ('cancelled', 'refused') and m.run_id <> :run_id
+        and r.campaign = :campaign and abs(r.on_date - :on) < :rest_days
 )
 select a.customer_id, w.preference, w.channel, w.template,
     case
@@ -20,7 +26,7 @@ select a.customer_id, w.preference, w.channel, w.template,
         when consent_rule(w.channel, l.status, l.recorded_on, l.valid_until, :on, :call_days) is not null
             then consent_rule(w.channel, l.status, l.recorded_on, l.valid_until, :on, :call_days)
         when b.barrier is not null then 'unreachable'
-        when r.customer_id is not null then 'recently_contacted'
+        when r.customer_id is not null or t.customer_id is not null then 'recently_contacted'
     end as rule,
     case when b.barrier is not null then w.channel || ': ' || b.barrier else w.channel end as value
 from audience a
@@ -30,3 +36,4 @@ cross join lateral (
 ) as b (barrier)
 left join latest l on l.customer_id = a.customer_id and l.channel = w.channel
 left join recent r on r.customer_id = a.customer_id and r.channel = w.channel
+left join resting t on t.customer_id = a.customer_id
