@@ -389,6 +389,12 @@ def test_the_lapsed_do_not_grow_by_half_overnight() -> None:
     check_lapsed({"lapsed": 1, "regular_light": 9}, {"lapsed": 0, "regular_light": 10}, SHOP)
 
 
+def test_a_small_shop_may_lose_a_few_customers_at_once() -> None:
+    check_lapsed({"lapsed": 11, "regular_light": 9}, {"lapsed": 2, "regular_light": 18}, SHOP)
+    with pytest.raises(BatchRefused):
+        check_lapsed({"lapsed": 12, "regular_light": 8}, {"lapsed": 2, "regular_light": 18}, SHOP)
+
+
 # Everything adds up --------------------------------------------------------------------------------------------------
 
 TEXTS = st.one_of(

@@ -43,6 +43,7 @@ BATCH = 122_880
 """Rows at a time: a row group of DuckDB's, some 100 MB while a batch is looked at."""
 
 MEMORY = "800MB"
+FEWEST_LAPSED = 10
 FEWEST_SALES = 30
 """A median of fewer lines says nothing: on a quiet day the earlier one stays the measure."""
 
@@ -138,11 +139,12 @@ def check_lapsed(now: Mapping[str, int], before: Mapping[str, int], shop: Shop) 
     """Raises BatchRefused if the lapsed share of all who ever bought grew by more than `most_lapsed_growth`.
 
     `now` and `before` count customers by segment; prospects do not matter. Where nobody had lapsed before, the share
-    itself may not exceed that setting. Customers do not lapse by the half overnight: sales are missing.
+    itself may not exceed that setting. Customers do not lapse by the half overnight: sales are missing. Fewer than
+    `FEWEST_LAPSED` more say nothing, two of three customers of a small shop may well be away.
     """
     most = shop.validation.most_lapsed_growth
     share, earlier = _lapsed_share(now), _lapsed_share(before)
-    if earlier is None or share is None:
+    if earlier is None or share is None or now.get("lapsed", 0) - before.get("lapsed", 0) < FEWEST_LAPSED:
         return
     if share > (earlier * (1 + most) if earlier else most):
         raise BatchRefused(
