@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import URL, Engine, text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +30,10 @@ os.environ.update(
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
     }
 )
+
+# A slow machine is no failure. Where a change is judged the same examples are tried each time; at a desk, new ones.
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("house")
 
 SHARED = ROOT.parent / "shared" / "data"
 
