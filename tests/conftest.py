@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from sqlalchemy import URL, Engine, text
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="habitue-test-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)  # after the server's own, which was registered later
 HOME.chmod(0o755)  # the embedded PostgreSQL of root runs as another user and must reach its folder
 
 for name in [name for name in os.environ if name.startswith(("AIRFLOW", "HABITUE"))]:
@@ -44,7 +46,6 @@ def server() -> Iterator[URL]:
 
     with embedded(HOME / "postgres") as url:
         yield url
-    shutil.rmtree(HOME / "airflow", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
