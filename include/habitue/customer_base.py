@@ -142,6 +142,7 @@ def load(house: House, on: date, *, at: datetime) -> Mapping[str, Any]:
         folder=snapshot.path,
         manifest_sha256=hashlib.sha256((snapshot.path / MANIFEST).read_bytes()).hexdigest(),
         at=at,
+        key=house.mark_key,
     )
     shutil.rmtree(house.work(on), ignore_errors=True)
     return asdict(loaded)

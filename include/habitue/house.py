@@ -19,6 +19,7 @@ from habitue.errors import SettingError
 from habitue.lake import Lake
 from habitue.shop import Shop, load_shop
 from habitue.sources import SourceSpec, load_source
+from habitue.suppressions import MarkKey
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class House:
                 os.link(made.name, file)
             Path(made.name).unlink()
         return file.read_text().encode()
+
+    @property
+    def mark_key(self) -> MarkKey:
+        """The key of suppressed addresses and numbers."""
+        return MarkKey(self.secret)
 
     def work(self, on: date) -> Path:
         """Where the steps of one night hand files to each other; safe to delete when the night is over."""

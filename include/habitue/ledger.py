@@ -1,26 +1,37 @@
-"""The ledger's moves: claim, settle, expire. Each is one statement and one commit."""
+"""The ledger's moves: claim, settle, expire, resolve, doubt. Each is one commit.
+
+    planned ──claim──→ claimed ──settle──→ accepted | refused | unknown
+       ↑                  │ settle: never handed over → planned        ↑ resolve: an event, a late answer, a person
+       └──────────────────┘ expire: lease ran out → unknown (at_least_once: planned)
+    planned ──claim, cancel──→ cancelled
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from habitue.plans import Shard
+from habitue.errors import LedgerError
+from habitue.limits import Caps
+from habitue.plans import Shard, years_before
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import State
+from habitue.tables import Channel, State
 
 LEASE = timedelta(minutes=10)
 """How long a worker may hold a claim before its messages count as in doubt."""
 
+MOST_ATTEMPTS = 3
+"""How often a campaign that says `at_least_once` tries a message whose worker died."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one claimed message."""
+    """What came of one claimed message. `state` PLANNED: it certainly never left."""
 
     message_id: UUID
     state: State
@@ -32,36 +43,66 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Messages that this worker, and no other, may let go now; and how many were cancelled when asked again."""
+    """Messages that this worker, and no other, may let go now; how many were cancelled when asked again; and why none
+    may leave now (`stopped`, `paused`, `cancelled`, `unapproved`, `late`), with what was said about it."""
 
     messages: frozenset[UUID]
-    cancelled: int
+    cancelled: int = 0
+    shut: str | None = None
+    reason: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.messages or self.cancelled)
 
 
+def gate(connection: Connection, run_id: str, *, at: datetime) -> Claim:
+    """Whether the run's messages may leave at this moment: an empty claim whose `shut` says why not."""
+    row = connection.execute(statement("ledger/gate"), {"run_id": run_id, "at": at}).one_or_none()
+    if row is None:
+        raise LedgerError(f"run {run_id} is not planned: run the task `plan` first")
+    return Claim(frozenset(), shut=row.shut, reason=row.reason if row.shut else None)
+
+
 def claim(
-    engine: Engine, shard: Shard, *, worker: str, on: date, at: datetime, shop: Shop, most: int, again: bool = False
+    engine: Engine,
+    shard: Shard,
+    *,
+    worker: str,
+    on: date,
+    at: datetime,
+    shop: Shop,
+    caps: Caps,
+    most: int,
+    again: bool = False,
 ) -> Claim:
     """Claims up to `most` messages of the shard, in order; committed when it returns.
 
-    1. Consent, death and departure are asked again; who has said no since the plan is cancelled.
-    2. `again` also takes what another worker claimed and did not settle: only for channels where making the same
+    1. The kill switch, the run's state, its approvals and its send window are asked, with the run locked for sharing.
+    2. Holds, consent, suppression, reachability and caps are asked again; who has said no since the plan is cancelled.
+    3. `again` also takes what another worker claimed and did not settle: only for channels where making the same
        thing twice makes it once (a letter's file, a call row, a mail in the outbox).
     """
+    cap = {Channel.LETTER: caps.letter, Channel.EMAIL: caps.email, Channel.CALL: caps.call}[shard.channel]
     with engine.begin() as connection:
+        if (shut := gate(connection, shard.run_id, at=at)).shut:
+            return shut
         rows = connection.execute(
             statement("ledger/claim"),
             {
                 "run_id": shard.run_id,
+                "run_day": shard.on,
                 "channel": shard.channel,
                 "shard": shard.number,
                 "worker": worker,
                 "on": on,
                 "at": at,
                 "zone": shop.timezone,
-                "call_days": shop.calls.consent_days,
+                "adult_since": years_before(on, shop.validation.minor_age),
+                "consent_days": shop.calls.consent_days,
+                "most_messages": cap.most,
+                "within_days": cap.days,
+                "most_any": caps.any.most,
+                "within_any": caps.any.days,
                 "lease_until": at + LEASE,
                 "most": most,
                 "again": again,
@@ -72,11 +113,14 @@ def claim(
 
 
 def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: datetime) -> int:
-    """Writes what came of claimed messages; returns how many rows this worker still held."""
+    """Writes what came of claimed messages; returns how many rows it was news for.
+
+    An answer that came after the lease ran out still counts: its message is no longer in doubt.
+    """
     if not outcomes:
         return 0
     with engine.begin() as connection:
-        return connection.execute(
+        settled = connection.execute(
             statement("ledger/settle"),
             {
                 "ids": [outcome.message_id for outcome in outcomes],
@@ -88,12 +132,70 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
                 "worker": worker,
                 "at": at,
             },
-        ).rowcount
+        ).scalar_one()
+        late = [one for one in outcomes if one.state is not State.UNKNOWN] if settled < len(outcomes) else []
+        known = {one.message_id: (one.state, one.reason) for one in late}
+        return int(settled) + len(_resolve(connection, known, at=at, worker=worker))
 
 
-def expire(engine: Engine, shard: Shard, *, at: datetime) -> int:
-    """Claims of dead workers become `unknown`; returns how many."""
+def resolve(engine: Engine, known: Mapping[UUID, tuple[State, str | None]], *, at: datetime) -> dict[UUID, State]:
+    """What is now known of messages that were in doubt; returns those that it was news for."""
     with engine.begin() as connection:
-        return connection.execute(
-            statement("ledger/expire"), {"run_id": shard.run_id, "channel": shard.channel, "at": at}
-        ).rowcount
+        return _resolve(connection, known, at=at, worker=None)
+
+
+def _resolve(
+    connection: Connection, known: Mapping[UUID, tuple[State, str | None]], *, at: datetime, worker: str | None
+) -> dict[UUID, State]:
+    if not known:
+        return {}
+    rows = connection.execute(
+        statement("ledger/resolve"),
+        {
+            "ids": list(known),
+            "states": [state.value for state, _ in known.values()],
+            "reasons": [reason for _, reason in known.values()],
+            "worker": worker,
+            "at": at,
+        },
+    )
+    return {row.message_id: State(row.state) for row in rows}
+
+
+def expire(engine: Engine, shard: Shard, *, at: datetime, again: bool = False) -> int:
+    """Claims of dead workers become `unknown`; returns how many.
+
+    `again`: for a campaign that says `at_least_once`, they are planned anew instead, MOST_ATTEMPTS times in all.
+    """
+    with engine.begin() as connection:
+        return int(
+            connection.execute(
+                statement("ledger/expire"),
+                {
+                    "run_id": shard.run_id,
+                    "channel": shard.channel,
+                    "at": at,
+                    "again": again,
+                    "most_attempts": MOST_ATTEMPTS,
+                },
+            ).scalar_one()
+        )
+
+
+def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
+    """Messages claimed more often than the database knows become `unknown`; returns how many. `claims` is what the
+    journal beside the database says (see `journal`)."""
+    if not claims:
+        return 0
+    with engine.begin() as connection:
+        return int(
+            connection.execute(
+                statement("ledger/doubt"), {"ids": list(claims), "claims": list(claims.values()), "at": at}
+            ).scalar_one()
+        )
+
+
+def tallies(connection: Connection, run_id: str) -> dict[str, int]:
+    """How the run has fared so far: messages, accepted, refused, unknown, cancelled, delivered, hard_bounces,
+    complaints."""
+    return dict(connection.execute(statement("ledger/tallies"), {"run_id": run_id}).mappings().one())

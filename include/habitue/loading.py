@@ -11,6 +11,7 @@ from sqlalchemy import Engine, insert, select, text
 from habitue.copying import copy_parquet
 from habitue.errors import LedgerError
 from habitue.statements import statement
+from habitue.suppressions import MarkKey
 from habitue.tables import snapshot
 
 
@@ -27,12 +28,12 @@ class Loaded:
 
 
 def load(
-    engine: Engine, *, snapshot_id: str, taken_on: date, folder: Path, manifest_sha256: str, at: datetime
+    engine: Engine, *, snapshot_id: str, taken_on: date, folder: Path, manifest_sha256: str, at: datetime, key: MarkKey
 ) -> Loaded:
     """Loads `customers`, `consents` and `segments` of the snapshot in `folder`.
 
     An older snapshot than the last one loaded is left alone (a replay must not turn the base back): runs of the past
-    take their segments from the lake.
+    take their segments from the lake. `key` marks their addresses and numbers, to be matched with suppressions.
     """
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(hashtext('habitue.load'))"))
@@ -50,13 +51,18 @@ def load(
             name = f"incoming_{table}"
             connection.execute(text(f"create temp table {name} (like {table}) on commit drop"))
             if table == "consent":  # numbered when it is added; the lake keeps moments in UTC without a zone
-                connection.execute(text(f"alter table {name} drop consent_id, alter recorded_at type timestamp"))
+                connection.execute(text(f"alter table {name} drop consent_id, drop known_at, alter recorded_at type timestamp"))
             constants = {} if table == "consent" else {"snapshot_id": snapshot_id}
             copy_parquet(connection, source, name, constants=constants)
             connection.execute(text(f"analyze {name}"))
         counts = {
-            name: connection.execute(statement(f"load/{name}")).rowcount
-            for name in ("customers", "consents", "segments", "segments_gone")
+            name: connection.execute(statement(f"load/{name}"), parameters).rowcount
+            for name, parameters in (
+                ("customers", {**key.pads, "mark_key": key.id}),
+                ("consents", {"at": at}),
+                ("segments", {}),
+                ("segments_gone", {}),
+            )
         }
         gone = connection.execute(statement("load/gone"), {"snapshot_id": snapshot_id}).rowcount
         connection.execute(

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -62,10 +63,70 @@ class State(StrEnum):
     """the claim asked again and the answer had changed, or a person stopped it"""
 
 
+class RunState(StrEnum):
+    """Whether a run's messages may leave. A person moves it; the circuit breaker only ever pauses it."""
+
+    OPEN = "open"
+    """they may, where nothing else speaks against it"""
+    PAUSED = "paused"
+    """none leaves until somebody resumes the run; what has left has left"""
+    CANCELLED = "cancelled"
+    """none leaves any more: what was still planned is cancelled"""
+
+
+class OutcomeKind(StrEnum):
+    """What came of a message after it left, as a provider, the post or the call desk tell it."""
+
+    ACCEPTED = "accepted"
+    """the provider has it"""
+    DEFERRED = "deferred"
+    """the recipient's server asks to wait; the provider tries on"""
+    DELIVERED = "delivered"
+    """the recipient's server has it"""
+    HARD_BOUNCE = "hard_bounce"
+    """the address does not exist"""
+    BLOCKED = "blocked"
+    """turned away this time; says nothing of the address"""
+    DROPPED = "dropped"
+    """the provider never sent it"""
+    COMPLAINT = "complaint"
+    """reported as spam"""
+    UNSUBSCRIBED = "unsubscribed"
+    RETURNED = "returned"
+    """the post brought the letter back"""
+    REACHED = "reached"
+    """the customer was spoken to"""
+    NOT_REACHED = "not_reached"
+    """rung for the last time without speaking to the customer"""
+
+
+class Hold(StrEnum):
+    """Why a customer is left in peace by every campaign, until somebody closes it."""
+
+    ERASED = "erased"
+    """asked to be forgotten: never closed"""
+    COMPLAINT = "complaint"
+    """an open complaint: no selling until it is settled"""
+    PAYMENT_INCIDENT = "payment_incident"
+
+
+class SuppressionReason(StrEnum):
+    """Why an address or a number must not be used again."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    HARD_BOUNCE = "hard_bounce"
+    SPAM_COMPLAINT = "spam_complaint"
+    RETURNED_LETTER = "returned_letter"
+    REFUSED_CALLS = "refused_calls"
+
+
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     allowed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} in ({allowed})", name=column)
 
+
+TALLIES = ("accepted", "refused", "unknown", "cancelled", "delivered", "hard_bounces", "complaints")
+"""What is counted of each shard."""
 
 metadata = MetaData(
     naming_convention={
@@ -113,6 +174,11 @@ customer = Table(
     Column("call_barrier", Text),
     Column("snapshot_id", Text, nullable=False, comment="the last snapshot that changed this row"),
     Column("gone", Text, comment="the snapshot from which on this customer is no longer in the shop's data"),
+    Column("email_mark", LargeBinary, comment="keyed hash, as in suppression"),
+    Column("phone_mark", LargeBinary),
+    Column("letter_mark", LargeBinary),
+    Column("person_mark", LargeBinary, comment="keyed hash of name and e-mail: the same person under two numbers"),
+    Column("mark_key", Text, comment="which key the marks were made with"),
 )
 
 consent = Table(
@@ -128,6 +194,7 @@ consent = Table(
     Column("valid_until", Date),
     Column("source", Text),
     Column("wording_version", Text),
+    Column("known_at", DateTime(timezone=True), nullable=False, comment="when the base learned of it"),
     CheckConstraint("status in ('granted', 'refused', 'withdrawn')", name="status"),
     one_of("channel", Channel),
     UniqueConstraint("customer_id", "channel", "purpose", "recorded_at", "status"),
@@ -175,6 +242,21 @@ run = Table(
     Column("held_out", Integer, nullable=False),
     Column("excluded", Integer, nullable=False),
     Column("planned_at", DateTime(timezone=True), nullable=False),
+    Column("number", BigInteger, Identity(), nullable=False, comment="in which order runs were planned"),
+    Column("shop", JSONB, nullable=False, comment="the shop's settings as they were planned with"),
+    Column("files", JSONB, nullable=False, comment="SHA-256 of every text and layout that the run may use"),
+    Column("audience_sha256", Text, nullable=False, comment="over every message: approval is for exactly these"),
+    Column("content_sha256", Text, nullable=False, comment="over campaign, texts and what the shop says of itself"),
+    Column("cost_micros", BigInteger, nullable=False, comment="millionths of the currency unit"),
+    Column("approvals_needed", SmallInteger, nullable=False, server_default="0"),
+    Column("deliver_until", DateTime(timezone=True), nullable=False, comment="later, a person must say so"),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("state_reason", Text),
+    Column("state_by", Text),
+    Column("state_at", DateTime(timezone=True)),
+    Column("judged_from", JSONB, comment="the tallies when it was last resumed: the breaker judges what came since"),
+    one_of("state", RunState),
+    UniqueConstraint("number"),
     UniqueConstraint("campaign", "on_date"),
     CheckConstraint("audience = planned + held_out + excluded", name="adds_up"),
 )
@@ -189,7 +271,9 @@ message = Table(
     Column("segment", Text, nullable=False),
     Column("language", Text, nullable=False),
     Column("template", Text, nullable=False),
+    Column("arm", Text, comment="of an A/B test"),
     Column("offer_code", Text),
+    Column("cost_micros", BigInteger, nullable=False, server_default="0"),
     Column("shard", SmallInteger, nullable=False),
     Column("position", Integer, nullable=False, comment="1..n within run and channel: print order, or rank to call"),
     Column("state", Text, nullable=False),
@@ -236,5 +320,108 @@ holdout = Table(
     Column("segment", Text, nullable=False),
     Column("channel", Text, nullable=False, comment="the channel that would have been used"),
     Column("draw", Float, nullable=False, comment="the number drawn, below the share"),
+    Column("scope", Text, nullable=False, server_default="campaign"),
+    CheckConstraint("scope in ('campaign', 'shop')", name="scope"),
     comment="kept out at random, so that the effect can be measured",
+)
+
+shop_holdout = Table(
+    "shop_holdout",
+    metadata,
+    Column("year", SmallInteger, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("draw", Float, nullable=False),
+    Column("known_at", DateTime(timezone=True), nullable=False),
+    comment="the global holdout: whom nobody writes to in that calendar year, drawn once and kept",
+)
+
+shard = Table(
+    "shard",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("shard", SmallInteger, primary_key=True),
+    Column("messages", Integer, nullable=False),
+    *(Column(name, Integer, nullable=False, server_default="0") for name in TALLIES),
+    Column("audience_sha256", Text, nullable=False, comment="over its messages: who, by which way and text"),
+    Column("content_sha256", Text, comment="over what was rendered, message by message"),
+    one_of("channel", Channel),
+    comment="a run's parts and their tallies, kept by the statements that move messages: the breaker reads them",
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("approval_id", BigInteger, Identity(), primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("step", SmallInteger, nullable=False, comment="1, or 2 where a second person must agree"),
+    Column("decision", Text, nullable=False),
+    Column("said_by", Text, comment="null: nobody answered in time"),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("audience_sha256", Text, nullable=False),
+    Column("content_sha256", Text, nullable=False),
+    CheckConstraint("decision in ('approved', 'rejected', 'timed_out')", name="decision"),
+    Index("ix_approval_run_id", "run_id"),
+    comment="who approved which audience and which content, and when; append-only",
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("hold_id", BigInteger, Identity(), primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("closed_by", Text),
+    one_of("reason", Hold),
+    Index("ix_hold_open", "customer_id", "reason", unique=True, postgresql_where=text("closed_at is null")),
+    comment="customers whom no campaign may write to or call for now",
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("suppression_id", BigInteger, Identity(), primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("mark", LargeBinary, nullable=False, comment="HMAC-SHA-256 of the address or number; the key is not here"),
+    Column("reason", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("mark_key", Text, nullable=False, comment="which key the mark was made with"),
+    Column("source", Text, nullable=False),
+    Column("lifted_at", DateTime(timezone=True)),
+    Column("lifted_by", Text),
+    one_of("channel", Channel),
+    one_of("reason", SuppressionReason),
+    Index("ix_suppression_open", "channel", "mark", "reason", unique=True, postgresql_where=text("lifted_at is null")),
+    comment="addresses and numbers that must not be used again",
+)
+
+stop = Table(
+    "stop",
+    metadata,
+    Column("stop_id", BigInteger, Identity(), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("said_by", Text, nullable=False),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("lifted_by", Text),
+    Column("lifted_at", DateTime(timezone=True)),
+    comment="the kill switch: while one is open, nothing leaves",
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("outcome_id", BigInteger, Identity(), primary_key=True),
+    Column("message_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("source", Text, nullable=False, comment="who told it: sendgrid, bounce, printer, desk, person"),
+    Column("source_key", Text, nullable=False, comment="the source's own name for this event: told twice, kept once"),
+    one_of("kind", OutcomeKind),
+    UniqueConstraint("source", "source_key"),
+    Index("ix_outcome_message_id", "message_id"),
+    comment="what came of messages after they left; append-only",
 )

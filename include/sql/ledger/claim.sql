@@ -1,5 +1,6 @@
--- Which messages of a shard may leave now? Claims them for one worker; consent is asked again, and who has said no
--- since the plan is cancelled. A committed claim is the licence to send: no row, no message.
+-- Which messages of a shard may leave now? Claims them for one worker. Whoever has died, left, complained, said no, been
+-- suppressed or had enough of other runs since the plan is cancelled. A committed claim is the licence to send: no row,
+-- no message.
 with due as (
     select m.message_id, m.customer_id, m.channel
     from message m
@@ -9,14 +10,35 @@ with due as (
     limit :most
     for update of m skip locked
 ), asked as (
-    select d.message_id,
+    select d.message_id, split_part(
         case
             when c.customer_id is null or c.gone is not null then 'gone'
+            when h.reason is not null then case h.reason when 'complaint' then 'complaint_open' else h.reason end
+            when c.birth_date > :adult_since then 'minor'
             when c.deceased_on is not null then 'deceased'
-            else consent_rule(d.channel, l.status, l.recorded_on, l.valid_until, :on, :call_days)
-        end as rule
+            else closed(
+                d.channel,
+                case d.channel
+                    when 'letter' then c.letter_barrier when 'email' then c.email_barrier else c.call_barrier
+                end,
+                s.reason, l.status, l.recorded_on, l.valid_until, :on, :consent_days,
+                o.used, :most_messages, :within_days, o.used_any, :most_any, :within_any, null
+            )
+        end, ' ', 1
+    ) as rule
     from due d
     left join customer c using (customer_id)
+    left join lateral (
+        select reason from hold where customer_id = d.customer_id and closed_at is null
+        order by reason = 'erased' desc, reason limit 1
+    ) h on true
+    left join lateral (
+        select reason from suppression
+        where channel = d.channel and lifted_at is null and mark = case d.channel
+            when 'letter' then c.letter_mark when 'email' then c.email_mark else c.phone_mark
+        end
+        limit 1
+    ) s on true
     left join lateral (
         select k.status, k.valid_until, (k.recorded_at at time zone :zone)::date as recorded_on
         from consent k
@@ -24,14 +46,31 @@ with due as (
         order by k.recorded_at desc, k.status desc
         limit 1
     ) l on true
+    left join lateral (
+        select
+            (count(*) filter (
+                where p.channel = d.channel and abs(r.on_date - cast(:run_day as date)) < :within_days
+            ))::int as used,
+            (count(*) filter (where abs(r.on_date - cast(:run_day as date)) < :within_any))::int as used_any
+        from message p
+        join run r using (run_id)
+        where p.customer_id = d.customer_id and p.run_id <> :run_id and p.state in ('claimed', 'accepted', 'unknown')
+    ) o on true
+), moved as (
+    update message m
+    set state = case when a.rule is null or a.rule = '' then 'claimed' else 'cancelled' end,
+        reason = nullif(a.rule, ''),
+        attempt = m.attempt + 1,
+        claimed_by = :worker,
+        lease_until = case when a.rule is null or a.rule = '' then :lease_until end,
+        settled_at = case when a.rule <> '' then :at end
+    from asked a
+    where a.message_id = m.message_id
+    returning m.message_id, m.state
+), tallied as (
+    update shard s
+    set cancelled = s.cancelled + t.cancelled
+    from (select count(*) as cancelled from moved where state = 'cancelled') t
+    where s.run_id = :run_id and s.channel = :channel and s.shard = :shard and t.cancelled > 0
 )
-update message m
-set state = case when a.rule is null then 'claimed' else 'cancelled' end,
-    reason = a.rule,
-    attempt = m.attempt + 1,
-    claimed_by = :worker,
-    lease_until = case when a.rule is null then :lease_until end,
-    settled_at = case when a.rule is not null then :at end
-from asked a
-where a.message_id = m.message_id
-returning m.message_id, m.state
+select message_id, state from moved

@@ -3,17 +3,28 @@
 insert into customer (
     customer_id, civility, first_name, last_name, birth_date, language, email, phone, phone_region, timezone,
     street, address_extra, postcode, city, country, created_on, deceased_on, household, letter_barrier,
-    email_barrier, call_barrier, snapshot_id, gone
+    email_barrier, call_barrier, snapshot_id, gone, email_mark, phone_mark, letter_mark, person_mark, mark_key
 )
 select
     i.customer_id, i.civility, i.first_name, i.last_name, i.birth_date, i.language, i.email, i.phone,
     i.phone_region, i.timezone, i.street, i.address_extra, i.postcode, i.city, i.country, i.created_on,
-    i.deceased_on, i.household, i.letter_barrier, i.email_barrier, i.call_barrier, i.snapshot_id, null
+    i.deceased_on, i.household, i.letter_barrier, i.email_barrier, i.call_barrier, i.snapshot_id, null,
+    mark('email:' || lower(normalize(trim(i.email), NFC)), :inner_pad, :outer_pad),
+    mark('phone:' || i.phone, :inner_pad, :outer_pad),
+    case when i.street is not null then mark(
+        'letter:' || bare(coalesce(i.first_name, '') || coalesce(i.last_name, '')) || '|' || bare(i.street) || '|' || bare(i.postcode),
+        :inner_pad, :outer_pad
+    ) end,
+    mark(
+        'person:' || bare(coalesce(i.first_name, '') || coalesce(i.last_name, '')) || '|' || lower(normalize(trim(i.email), NFC)),
+        :inner_pad, :outer_pad
+    ),
+    :mark_key
 from incoming_customer i
 where not exists (
     select
     from customer c
-    where c.customer_id = i.customer_id and c.gone is null and (
+    where c.customer_id = i.customer_id and c.gone is null and c.mark_key = :mark_key and (
         c.civility, c.first_name, c.last_name, c.birth_date, c.language, c.email, c.phone, c.phone_region,
         c.timezone, c.street, c.address_extra, c.postcode, c.city, c.country, c.created_on, c.deceased_on,
         c.household, c.letter_barrier, c.email_barrier, c.call_barrier
@@ -31,4 +42,6 @@ on conflict (customer_id) do update set
     city = excluded.city, country = excluded.country, created_on = excluded.created_on,
     deceased_on = excluded.deceased_on, household = excluded.household,
     letter_barrier = excluded.letter_barrier, email_barrier = excluded.email_barrier,
-    call_barrier = excluded.call_barrier, snapshot_id = excluded.snapshot_id, gone = excluded.gone
+    call_barrier = excluded.call_barrier, snapshot_id = excluded.snapshot_id, gone = excluded.gone,
+    email_mark = excluded.email_mark, phone_mark = excluded.phone_mark, letter_mark = excluded.letter_mark,
+    person_mark = excluded.person_mark, mark_key = excluded.mark_key

@@ -1,7 +1,8 @@
--- Do the plan's parts add up to its audience?
+-- Do the plan's parts add up to its audience, and what do its messages cost?
 select
-    (select count(*) from audience) as audience,
-    (select count(*) from choice where rule is null) as planned,
-    (select count(*) from choice where rule = 'holdout') as held_out,
-    (select count(*) from audience a left join choice c using (customer_id)
-        where c.customer_id is null or c.rule = 'over_capacity') as excluded
+    (select count(*) from considered) as audience,
+    count(*) filter (where d.verdict = 'planned') as planned,
+    count(*) filter (where d.verdict in ('holdout', 'shop_holdout')) as held_out,
+    (select count(*) from considered) - count(*) filter (where d.verdict <> 'excluded') as excluded,
+    coalesce(sum(d.cost_micros) filter (where d.verdict = 'planned'), 0)::bigint as cost_micros
+from decision d

@@ -1,0 +1,17 @@
+-- May messages of this run leave at this moment, and if not, why? The run is locked for sharing: who pauses or cancels
+-- it waits for the claims under way, and none is committed after the pause is.
+select case
+        when exists (select from stop where lifted_at is null) then 'stopped'
+        when r.state <> 'open' then r.state
+        when r.approvals_needed > (
+            select count(distinct a.step)
+            from approval a
+            where a.run_id = r.run_id and a.decision = 'approved'
+                and a.audience_sha256 = r.audience_sha256 and a.content_sha256 = r.content_sha256
+        ) then 'unapproved'
+        when :at > r.deliver_until then 'late'
+    end as shut,
+    coalesce(r.state_reason, (select reason from stop where lifted_at is null)) as reason
+from run r
+where r.run_id = :run_id
+for share of r
