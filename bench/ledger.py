@@ -81,9 +81,9 @@ def load(engine: Engine, folder: Path, day: int = 1) -> int:
 
 def campaign() -> Any:
     from habitue.campaigns import load_campaign
-    from habitue.shop import INCLUDE
+    from habitue.shop import INCLUDE, load_shop
 
-    return load_campaign(INCLUDE / "campaigns" / "quarterly_letter.yaml", ["fr", "en"])
+    return load_campaign(INCLUDE / "campaigns" / "quarterly_letter.yaml", load_shop())
 
 
 def plan(engine: Engine, folder: Path) -> int:

@@ -94,6 +94,6 @@ def broken_dag(path: Path, error: SettingError) -> DAG:
 
 for file in campaign_files():
     try:
-        campaign_dag(load_campaign(file, SHOP.languages))
+        campaign_dag(load_campaign(file, SHOP))
     except SettingError as error:
         broken_dag(file, error)

@@ -76,14 +76,14 @@ def test_a_source_that_is_not_known_names_those_that_are() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"delimitre": ";"}, "delimitre: Extra inputs are not permitted"),
+        ({"delimitre": ";"}, "delimitre: unknown key; allowed are kind"),
         ({"kind": "excel"}, "kind: Input should be 'sql', 'csv' or 'parquet'"),
         ({"kind": "sql"}, "kind sql takes url, url_from or connection, no files"),
         ({"url": "sqlite://"}, "kind csv takes files"),
         ({"datasets": {"orders": {"sql": "bought.sql"}}}, "datasets lacks customers, consents"),
         ({"files": {"drop table": {"path": "x.csv"}}}, "letters, digits and _ only"),
         ({"lookback_days": -1}, "lookback_days: Input should be greater than or equal to 0"),
-        ({"name": "other"}, "name can't be set in the file"),
+        ({"name": "other"}, "name: can't be set in the file"),
     ],
 )
 def test_a_wrong_setting_is_a_sentence_that_names_it(tmp_path: Path, changes: dict[str, Any], said: str) -> None:

@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from habitue.errors import HabitueError, SettingError
-from habitue.shop import INCLUDE, Language, Strict, ValidationLimits, explain, read_yaml
+from habitue.settings import INCLUDE, Language, Strict, read_yaml, validate
+from habitue.shop import ValidationLimits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,10 +62,7 @@ def load_suite(dataset: str, folder: Path | None = None) -> Suite:
     rules = content.get("rules")
     if not isinstance(rules, dict):
         raise SettingError(f"{path}: rules: expected a rule's name and what it checks")
-    try:
-        suite = Suite.model_validate({**content, "rules": [{"name": name, **rule} for name, rule in rules.items()]})
-    except ValidationError as error:
-        raise explain(path, error) from None
+    suite = validate(path, Suite, {**content, "rules": [{"name": name, **rule} for name, rule in rules.items()]})
     for rule in suite.rules:
         _check_rule(path, rule)
     return suite

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from habitue import database
 from habitue.errors import SettingError
 from habitue.lake import Lake
-from habitue.shop import Shop, load_shop
+from habitue.shop import Shop
 from habitue.sources import SourceSpec, load_source
 from habitue.suppressions import MarkKey
 
@@ -35,7 +35,7 @@ class House:
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
         """The shop's settings alone, with the source's overrides."""
-        return load_shop(overrides=_source(settings).shop)
+        return _source(settings).settings()
 
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> House:
@@ -50,7 +50,7 @@ class House:
         spec = _source(settings)
         return cls(
             source=spec,
-            shop=load_shop(overrides=spec.shop),
+            shop=spec.settings(),
             out=Path(settings.get("HABITUE_OUT") or "var/demo").resolve(),
             database_url=_needed(
                 settings,

@@ -6,19 +6,18 @@ from datetime import date, datetime
 from typing import Any
 
 from habitue import plans, summaries
-from habitue.campaigns import load_campaign
+from habitue.campaigns import find_campaign
 from habitue.deliveries import Clock, Counts, delivery, run_folder
 from habitue.errors import LedgerError
 from habitue.facts import write_facts
 from habitue.house import House
 from habitue.plans import Shard
 from habitue.recipients import Run, planned_customers
-from habitue.shop import INCLUDE
 
 
 def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[str]:
     """Plans the campaign's run of that date, once, and returns its shards."""
-    campaign = load_campaign(INCLUDE / "campaigns" / f"{campaign_name}.yaml", house.shop.languages)
+    campaign = find_campaign(campaign_name, house.shop)
     snapshot = house.lake.latest(on)
     if snapshot is None:
         raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")

@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from habitue.errors import SettingError
-
-INCLUDE = Path(__file__).resolve().parents[1]
-"""The folder with campaigns, sources, SQL and templates."""
-
-Language = Literal["fr", "en"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Margin
+from habitue.settings import INCLUDE as INCLUDE
+from habitue.settings import Language as Language
+from habitue.settings import Strict as Strict
+from habitue.settings import Timezone, merge, validate
+from habitue.settings import read_yaml as read_yaml
 
 
 class Letterhead(Strict):
@@ -66,8 +61,8 @@ class Scoring(Strict):
     including so many months, points), 0 beyond the last."""
 
     version: str = "1"
-    amount: list[tuple[float, int]] = [(0, 0), (30, 3), (50, 6), (75, 9), (100, 12)]
-    recency_months: list[tuple[int, int]] = [(3, 12), (6, 9), (12, 6), (24, 3)]
+    amount: list[tuple[float, int]] = Field([(0, 0), (30, 3), (50, 6), (75, 9), (100, 12)])
+    recency_months: list[tuple[int, int]] = Field([(3, 12), (6, 9), (12, 6), (24, 3)])
     frequency: Frequency = Frequency()
 
     @model_validator(mode="after")
@@ -100,7 +95,7 @@ class Shop(Strict):
     language: Language
     languages: list[Language]
     currency: str = Field(pattern=r"^[A-Z]{3}$")
-    timezone: str
+    timezone: Timezone
     country: str = Field(pattern=r"^[A-Z]{2}$")
     place: str
     return_address: str
@@ -115,47 +110,22 @@ class Shop(Strict):
     scoring: Scoring = Scoring()
     validation: ValidationLimits = ValidationLimits()
     calls: CallDesk
+    caps: Caps = Caps()
+    holdout: GlobalHoldout = GlobalHoldout()
+    margin: Margin | None = None
+    costs: Costs = Costs()
+    approval: Approval = Approval()
+    breaker: Breaker = Breaker()
 
     @property
     def tz(self) -> tzinfo:
         return ZoneInfo(self.timezone)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as a dict; SettingError names the file and the line where it is broken."""
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SettingError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise SettingError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', error)})") from None
-    if not isinstance(content, dict):
-        raise SettingError(f"{path}: expected keys and values, found {type(content).__name__}")
-    return content
-
-
-def explain(path: Path, error: ValidationError) -> SettingError:
-    """Pydantic's findings as sentences: file, key, what is allowed."""
-    lines = [f"{path}: {'.'.join(map(str, found['loc'])) or 'file'}: {found['msg']}" for found in error.errors()]
-    return SettingError("\n".join(lines))
-
-
-def merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Settings with overrides laid over them, key by key, at every depth."""
-    merged = dict(settings)
-    for key, value in overrides.items():
-        below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def load_shop(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Shop:
-    """The shop's settings. A source file may override some (`shop:` in include/sources/*.yaml)."""
+def load_shop(
+    path: Path | None = None, overrides: dict[str, Any] | None = None, *, overridden_in: Path | None = None
+) -> Shop:
+    """The shop's settings. A source file, `overridden_in`, may override some (`shop:` in include/sources/*.yaml)."""
     path = path or INCLUDE / "shop.yaml"
-    settings = merge(read_yaml(path), overrides or {})
-    try:
-        return Shop.model_validate(settings)
-    except ValidationError as error:
-        raise explain(path, error) from None
+    content = merge(read_yaml(path), overrides or {})
+    return validate(path, Shop, content, overrides=overrides, overridden_in=overridden_in)

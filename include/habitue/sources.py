@@ -16,10 +16,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from habitue.errors import SettingError, SourceError
-from habitue.shop import INCLUDE, Strict, explain, load_shop, read_yaml
+from habitue.settings import INCLUDE, Strict, read_yaml, validate
+from habitue.shop import Shop, load_shop
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,6 +117,11 @@ class SourceSpec(Strict):
             raise ValueError("delimiter and encoding are for kind csv")
         return self
 
+    def settings(self) -> Shop:
+        """The shop's settings with those that are other for this source."""
+        file = next((path for path in sorted(self.folder.glob(f"{self.name}.y*ml"))), None)
+        return load_shop(overrides=self.shop, overridden_in=file)
+
     def sql_path(self, dataset: Dataset) -> Path:
         """The dataset's SQL: in include/sql/extract/, or beside the source file."""
         name = self.datasets[dataset].sql
@@ -155,13 +161,8 @@ def load_source(name_or_path: str, *, data: Path | None = None) -> SourceSpec:
     if named and not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise SettingError(f"source {name_or_path} is not known; there are {known}, or give the path of a YAML file")
-    content = read_yaml(path)
-    if ours := {"name", "folder", "data"} & content.keys():
-        raise SettingError(f"{path}: {', '.join(sorted(ours))} can't be set in the file")
-    try:
-        spec = SourceSpec.model_validate({**content, "name": path.stem, "folder": path.parent, "data": data})
-    except ValidationError as error:
-        raise explain(path, error) from None
+    ours = {"name": path.stem, "folder": path.parent, "data": data}
+    spec = validate(path, SourceSpec, read_yaml(path), ours=ours)
     for dataset in DATASETS:
         spec.sql_path(dataset)
     return spec
@@ -169,7 +170,7 @@ def load_source(name_or_path: str, *, data: Path | None = None) -> SourceSpec:
 
 def open_source(spec: SourceSpec, *, url: str | None = None, timezone: str | None = None) -> Source:
     """The source, ready to be read. `url` is for kind sql and wins over the file's; `timezone` is the shop's."""
-    timezone = timezone or load_shop(overrides=spec.shop).timezone
+    timezone = timezone or spec.settings().timezone
     if spec.kind == "sql":
         from habitue.databases import DatabaseSource
 
