@@ -1,10 +1,12 @@
 -- Which messages of a shard may leave now? Claims them for one worker; consent is asked again, and who has said no
--- since the plan is cancelled. A committed claim is the licence to send: no row, no message.
+-- since the plan is cancelled. A committed claim is the licence to send: no row, no message. What this worker has
+-- put back itself it doesn't take again.
 with due as (
     select m.message_id, m.customer_id, m.channel
     from message m
     where m.run_id = :run_id and m.channel = :channel and m.shard = :shard
-        and (m.state = 'planned' or (:again and m.state = 'claimed' and m.claimed_by is distinct from :worker))
+        and (m.state = 'planned' or (:again and m.state = 'claimed'))
+        and m.claimed_by is distinct from :worker
     order by m.position
     limit :most
     for update of m skip locked

@@ -1,7 +1,7 @@
--- What came of the messages that this worker had claimed?
+-- What came of the messages that this worker had claimed? Those that certainly never left are planned again.
 update message m
 set state = o.state, provider_id = o.provider_id, reason = o.reason, pages = o.pages, first_page = o.first_page,
-    settled_at = :at, lease_until = null
+    settled_at = case when o.state <> 'planned' then cast(:at as timestamptz) end, lease_until = null
 from unnest(
     cast(:ids as uuid[]), cast(:states as text[]), cast(:provider_ids as text[]), cast(:reasons as text[]),
     cast(:pages as int[]), cast(:first_pages as int[])
