@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from sqlalchemy import Engine, insert, text
 
 from habitue import customer_base, runs
 from habitue.deliveries import Desk, Emails
+from habitue.errors import SendError
 from habitue.house import House
 from habitue.mime import Mail
 from habitue.plans import Shard
-from habitue.senders import Receipt, Status
+from habitue.senders import Receipt, Receipts, Status
 
 ON = date(2026, 10, 1)
 STEPS = ("extract", "validate", "segment", "publish")
@@ -181,12 +182,31 @@ class Postbox:
         self.taken: list[str] = []
         self.dies_after = dies_after
 
-    def send(self, batch: list[Mail]) -> list[Receipt]:
+    def send(self, batch: Sequence[Mail]) -> Receipts:
         for mail in batch:
             if len(self.taken) >= self.dies_after:
                 raise ConnectionResetError
             self.taken.append(mail.message_id)
-        return [Receipt(mail.message_id, Status.ACCEPTED) for mail in batch]
+        return Receipts([Receipt(mail.message_id, Status.ACCEPTED) for mail in batch])
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FullPostbox(Postbox):
+    """A provider that takes some mails and puts off the others, or wants no more at all."""
+
+    def __init__(self, room: int, stopped: SendError | None = None) -> None:
+        super().__init__()
+        self.room = room
+        self.stopped = stopped
+
+    def send(self, batch: Sequence[Mail]) -> Receipts:
+        taken, left = batch[: self.room], batch[self.room :]
+        self.room -= len(taken)
+        answer = super().send(taken)
+        held = [Receipt(mail.message_id, Status.HELD, reason="try later") for mail in left]
+        return Receipts(answer.receipts + held, self.stopped if held else None)
 
 
 def test_a_provider_that_dies_in_the_middle_gets_no_mail_twice(house: House) -> None:
@@ -212,6 +232,31 @@ def test_a_provider_that_dies_in_the_middle_gets_no_mail_twice(house: House) -> 
             {"n": shard.number},
         )
     assert waiting == 0
+
+
+@pytest.mark.parametrize("stopped", [None, SendError("closed on Sundays", permanent=True)])
+def test_what_a_provider_never_took_waits_as_planned_and_leaves_once_by_the_next_try(
+    house: House, stopped: SendError | None
+) -> None:
+    shards = [Shard.parse(one) for one in runs.plan(house, "quarterly_letter", on=ON, at=now())]
+    shard = next(one for one in shards if one.channel == "email")
+    full = FullPostbox(7, stopped)
+    with pytest.raises(SendError, match="closed on Sundays" if stopped else "mails were put off"):
+        Emails(Desk.of(house, shard), full).deliver(shard, on=ON, now=now)
+    assert full.closed
+    assert {one for one, (state, _) in ledger(house).items() if state == "accepted"} == set(full.taken)
+    assert {state for state, _ in ledger(house).values()} == {"accepted", "planned"}
+    second = Postbox()
+    counts = Emails(Desk.of(house, shard), second).deliver(shard, on=ON, now=now)
+    assert counts == {"accepted": len(second.taken), "refused": 0, "unknown": 0, "cancelled": 0}
+    assert second.taken
+    assert not set(full.taken) & set(second.taken)
+    with house.engine.connect() as connection:
+        left = connection.scalars(
+            text("select message_id::text from message where channel = 'email' and shard = :n and state <> 'accepted'"),
+            {"n": shard.number},
+        ).all()
+    assert left == []
 
 
 def test_a_worker_killed_in_the_middle_of_the_outbox_loses_nobody_and_doubles_nobody(house: House) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from habitue.errors import LedgerError, SendError
+from habitue.errors import LedgerError
 from habitue.mime import Mail, Origin, read, write
 from habitue.senders import PREVIEWS, ListedMail, Outbox, Receipt, Status, replace_file, write_index
 from habitue.shop import load_shop
@@ -44,7 +44,7 @@ def mail(number: int = 1, **changes: Any) -> Mail:
 
 def test_each_mail_is_a_file_and_each_has_its_receipt(tmp_path: Path) -> None:
     mails = [mail(number) for number in range(5)]
-    receipts = Outbox(tmp_path / "emails").send(mails)
+    receipts = Outbox(tmp_path / "emails").send(mails).receipts
     assert receipts == [Receipt(one.message_id, Status.ACCEPTED, provider_id=f"{one.message_id}.eml") for one in mails]
     assert sorted(path.name for path in (tmp_path / "emails").iterdir()) == [f"{one.message_id}.eml" for one in mails]
     assert (tmp_path / "emails" / "7d1c-0003.eml").read_bytes() == write(mails[3])
@@ -61,7 +61,7 @@ def test_a_mail_sent_twice_is_one_mail(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_refused_with_its_rule_and_stops_nobody_else(tmp_path: Path) -> None:
     mails = [mail(1), mail(2, to_name="Boris\r\nBcc: clara@example.fr"), mail(3, to_address="nobody"), mail(4)]
-    receipts = Outbox(tmp_path).send(mails)
+    receipts = Outbox(tmp_path).send(mails).receipts
     assert [receipt.status for receipt in receipts] == ["accepted", "refused", "refused", "accepted"]
     assert [receipt.message_id for receipt in receipts] == [one.message_id for one in mails]
     assert "control character or a line break" in str(receipts[1].reason)
@@ -72,17 +72,19 @@ def test_what_cannot_be_written_is_refused_with_its_rule_and_stops_nobody_else(t
 @pytest.mark.parametrize("key", ["../../etc/passwd", "a/b", "..", "", "a\x00b"])
 def test_no_message_id_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
     folder = tmp_path / "emails"
-    receipts = Outbox(folder).send([mail(message_id=key)])
+    receipts = Outbox(folder).send([mail(message_id=key)]).receipts
     assert receipts[0].status == "refused"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_folder_that_cannot_be_written_to_says_to_try_again(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_holds_the_rest_and_says_to_try_again(tmp_path: Path) -> None:
     (tmp_path / "7d1c-0001.eml").mkdir()
-    with pytest.raises(SendError, match=r"7d1c-0001\.eml can't be written") as failed:
-        Outbox(tmp_path).send([mail()])
-    assert not failed.value.permanent
-    assert [path.name for path in tmp_path.iterdir()] == ["7d1c-0001.eml"]
+    answer = Outbox(tmp_path).send([mail(number) for number in range(4)])
+    assert [receipt.status for receipt in answer.receipts] == ["accepted", "held", "held", "held"]
+    assert "7d1c-0001.eml can't be written" in str(answer.stopped)
+    assert answer.stopped
+    assert not answer.stopped.permanent
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7d1c-0000.eml", "7d1c-0001.eml"]
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -123,7 +125,8 @@ def test_a_killed_sender_leaves_whole_files_and_the_next_one_finishes(tmp_path: 
     assert died.returncode == -signal.SIGKILL
     left = {path.name: path.read_bytes() for path in tmp_path.glob("*.eml")}
     assert left == {f"7d1c-{number:04}.eml": write(mail(number)) for number in range(3)}
-    assert [one.status for one in Outbox(tmp_path).send([mail(number) for number in range(10)])] == ["accepted"] * 10
+    again = Outbox(tmp_path).send([mail(number) for number in range(10)])
+    assert [one.status for one in again.receipts] == ["accepted"] * 10
     assert len(list(tmp_path.glob("*.eml"))) == 10
 
 

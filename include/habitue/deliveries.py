@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -33,7 +34,7 @@ from habitue.mime import Mail, Origin, write
 from habitue.plans import Shard
 from habitue.recipients import Recipient, Run, recipients
 from habitue.salutations import salutation
-from habitue.senders import Outbox, Receipt, Sender, replace_file
+from habitue.senders import Outbox, Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
 from habitue.tables import Channel, State
 from habitue.texts import NO_BREAK, Text, load_text, long_date, money
@@ -277,17 +278,23 @@ class Emails:
         return counts
 
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
+        """SendError when mails are left that were never handed over: all others are settled, these wait as planned."""
         again = self.sender.idempotent
-        counts = {"accepted": 0, "refused": 0, "unknown": 0, "cancelled": 0}
+        counts = {"accepted": 0, "refused": 0, "unknown": 0, "cancelled": 0, "held": 0}
         if not again:
             counts["unknown"] = ledger.expire(self.desk.house.engine, shard, at=now())
-        while claimed := self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again):
-            counts["cancelled"] += claimed.cancelled
-            people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
-            receipts = self.sender.send([self.mail(who) for who in people])
-            self.desk.settle((_outcome(receipt) for receipt in receipts), now())
-            for receipt in receipts:
-                counts[receipt.status] += 1
+        with closing(self.sender):
+            while claimed := self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again):
+                counts["cancelled"] += claimed.cancelled
+                people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
+                answer = self.sender.send([self.mail(who) for who in people])
+                self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now())
+                for receipt in answer.receipts:
+                    counts[receipt.status] += 1
+                if answer.stopped:
+                    raise answer.stopped
+        if held := counts.pop("held"):
+            raise SendError(f"Shard {shard}: {held} mails were put off by the provider; deliver again", permanent=False)
         return counts
 
     def mail(self, who: Recipient) -> Mail:
@@ -328,7 +335,8 @@ class Emails:
 
 
 def _outcome(receipt: Receipt) -> Outcome:
-    return Outcome(UUID(receipt.message_id), State(receipt.status), receipt.provider_id, receipt.reason)
+    state = State.PLANNED if receipt.status is Status.HELD else State(receipt.status)
+    return Outcome(UUID(receipt.message_id), state, receipt.provider_id, receipt.reason)
 
 
 class Calls:

@@ -37,6 +37,8 @@ class Status(StrEnum):
     """the provider said no, or the mail can't be written; nothing has left, trying again can't help"""
     UNKNOWN = "unknown"
     """no answer came; it may have left"""
+    HELD = "held"
+    """nothing was handed over; it may be tried again"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,28 @@ class Receipt:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The answers for a batch: one receipt a mail, in the batch's order, whatever happened.
+
+    `stopped` says why the sender gave up before it had tried every mail; those that it never handed over are `held`.
+    Without it each mail was tried; one that the provider put off again and again is `held` too, and the rest may go on.
+    """
+
+    receipts: list[Receipt]
+    stopped: SendError | None = None
+
+
 class Sender(Protocol):
     @property
     def idempotent(self) -> bool:
         """Whether a mail sent again is still one mail."""
 
-    def send(self, batch: Sequence[Mail]) -> list[Receipt]:
-        """One receipt a mail, in the batch's order. SendError(permanent=False) when nobody can be reached now."""
+    def send(self, batch: Sequence[Mail]) -> Receipts:
+        """Hands the mails over. It raises nothing that a provider does: an answer once had must not be lost."""
+
+    def close(self) -> None:
+        """Lets go of what is kept between batches; the next one opens it again."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +87,26 @@ class Outbox:
 
     idempotent = True
 
-    def send(self, batch: Sequence[Mail]) -> list[Receipt]:
-        """Writes the batch. SendError(permanent=False) when the disk won't take it; what was written stays."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return [self._write(mail) for mail in batch]
+    def send(self, batch: Sequence[Mail]) -> Receipts:
+        """Writes the batch; stops where the disk won't take a mail, and what was written stays."""
+        receipts: list[Receipt] = []
+        stopped = None
+        for mail in batch:
+            if stopped is None:
+                try:
+                    receipts.append(self._write(mail))
+                    continue
+                except OSError as error:
+                    stopped = SendError(
+                        f"Outbox: {mail.message_id}.eml can't be written ({os.strerror(error.errno or 0)}); "
+                        "make room and send again",
+                        permanent=False,
+                    )
+            receipts.append(Receipt(mail.message_id, Status.HELD))
+        return Receipts(receipts, stopped)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
     def _write(self, mail: Mail) -> Receipt:
         try:
@@ -81,13 +114,8 @@ class Outbox:
         except SendError as error:
             return Receipt(mail.message_id, Status.REFUSED, reason=str(error))
         name = f"{mail.message_id}.eml"
-        try:
-            replace_file(self.folder / name, content)
-        except OSError as error:
-            raise SendError(
-                f"Outbox: {name} can't be written ({os.strerror(error.errno or 0)}); make room and send again",
-                permanent=False,
-            ) from None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        replace_file(self.folder / name, content)
         return Receipt(mail.message_id, Status.ACCEPTED, provider_id=name)
 
 

@@ -47,7 +47,8 @@ class Segment(StrEnum):
 
 
 class State(StrEnum):
-    """What has become of a message. `planned → claimed → accepted | refused | unknown`; `planned → cancelled`."""
+    """What has become of a message. `planned → claimed → accepted | refused | unknown`; `planned → cancelled`;
+    `claimed → planned` where the sender says that it never handed it over."""
 
     PLANNED = "planned"
     """written down, nothing has left"""

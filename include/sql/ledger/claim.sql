@@ -1,11 +1,12 @@
 -- Which messages of a shard may leave now? Claims them for one worker. Whoever has died, left, complained, said no, been
 -- suppressed or had enough of other runs since the plan is cancelled. A committed claim is the licence to send: no row,
--- no message.
+-- no message. What this worker has put back itself it doesn't take again.
 with due as (
     select m.message_id, m.customer_id, m.channel
     from message m
     where m.run_id = :run_id and m.channel = :channel and m.shard = :shard
-        and (m.state = 'planned' or (:again and m.state = 'claimed' and m.claimed_by is distinct from :worker))
+        and (m.state = 'planned' or (:again and m.state = 'claimed'))
+        and m.claimed_by is distinct from :worker
     order by m.position
     limit :most
     for update of m skip locked
@@ -62,8 +63,8 @@ with due as (
         reason = nullif(a.rule, ''),
         attempt = m.attempt + 1,
         claimed_by = :worker,
-        lease_until = case when a.rule is null or a.rule = '' then :lease_until end,
-        settled_at = case when a.rule <> '' then :at end
+        lease_until = case when a.rule is null or a.rule = '' then cast(:lease_until as timestamptz) end,
+        settled_at = case when a.rule <> '' then cast(:at as timestamptz) end
     from asked a
     where a.message_id = m.message_id
     returning m.message_id, m.state

@@ -5,7 +5,7 @@ with told as (
     ) as o (message_id, state, reason)
 ), moved as (
     update message m
-    set state = o.state, reason = o.reason, settled_at = case when o.state <> 'planned' then :at end,
+    set state = o.state, reason = o.reason, settled_at = case when o.state <> 'planned' then cast(:at as timestamptz) end,
         lease_until = null
     from told o
     where m.message_id = o.message_id and m.state = 'unknown'

@@ -7,7 +7,7 @@ with told as (
 ), moved as (
     update message m
     set state = o.state, provider_id = o.provider_id, reason = o.reason, pages = o.pages, first_page = o.first_page,
-        settled_at = case when o.state <> 'planned' then :at end, lease_until = null
+        settled_at = case when o.state <> 'planned' then cast(:at as timestamptz) end, lease_until = null
     from told o
     where m.message_id = o.message_id and m.state = 'claimed' and m.claimed_by = :worker
     returning m.run_id, m.channel, m.shard, m.state
