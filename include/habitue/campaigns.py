@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from habitue.audiences import NO_PROSPECTS, Audience, question_findings
 from habitue.errors import SettingError
@@ -26,6 +28,7 @@ from habitue.schedules import Window as Window
 from habitue.settings import (
     INCLUDE,
     Cents,
+    Count,
     Finding,
     Findings,
     Language,
@@ -115,7 +118,7 @@ class Then(Strict):
 
     channel: Channel = Field(description="letter, email or call")
     template: TemplateName = Field(description="path below the channel's folder, without language and ending")
-    after_days: Whole = Field(ge=1, description="so many days after the run")
+    after_days: Count = Field(description="so many days after the run")
 
     @property
     def way(self) -> Way:
@@ -140,15 +143,19 @@ class Campaign(Strict):
     arms: dict[ArmName, Share] = Field(
         default_factory=dict, description="A/B arms and their shares, above 0, together 1"
     )
-    holdout: Share = Field(0.0, description="the share kept out at random, to measure the effect; from 0 to below 1")
-    seed: str = Field("1", description="another seed draws other customers for holdout and arms")
+    holdout: Share = Field(
+        0.0, description="the share kept out at random, to measure the effect; from 0, the default, to below 1"
+    )
+    seed: str = Field("1", description='another one draws other customers for holdout and arms; default "1"')
     caps: Caps | None = Field(
         None, description="at most so many messages within so many days; default, key by key: shop.yaml `caps`"
     )
     pause_days: dict[Channel, Whole] = Field(
         default_factory=dict, description="no second message by that channel within so many days, whatever the campaign"
     )
-    rest_days: Whole = Field(0, description="nobody gets this campaign again within so many days, by whatever channel")
+    rest_days: Whole = Field(
+        0, description="nobody gets this campaign again within so many days, by whatever channel; default 0"
+    )
     capacity: dict[Channel, Whole] = Field(
         default_factory=dict, description="most messages by that channel in one run; default for calls: the desk's"
     )
@@ -160,7 +167,8 @@ class Campaign(Strict):
     )
     then: Then | None = Field(None, description="the next channel for those who were not reached")
     delivery: Literal["at_most_once", "at_least_once"] = Field(
-        "at_most_once", description="what happens to a mail of which nobody knows whether it left: nothing, or again"
+        "at_most_once",
+        description="a mail of which nobody knows whether it left is not sent again (the default), or is",
     )
 
     @field_validator("treatments")
@@ -394,9 +402,23 @@ def campaign_files() -> list[Path]:
     return sorted((INCLUDE / "campaigns").glob("*.yaml"))
 
 
+class _Schema(GenerateJsonSchema):
+    """Without what says nothing to who writes the file: titles made of names, defaults as they are kept inside, and the
+    `null` of a key that is better left out."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
 def campaign_schema() -> dict[str, Any]:
     """The JSON Schema of a campaign file, for editors."""
-    schema = Campaign.model_json_schema()
+    schema = Campaign.model_json_schema(schema_generator=_Schema)
     del schema["properties"]["name"]  # the file's own
     schema["required"].remove("name")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

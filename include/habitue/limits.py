@@ -3,11 +3,11 @@ campaign may set caps, approval and costs otherwise, key by key."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from habitue.settings import Cents, Micros, Share, Strict, Whole, Words, merge
+from habitue.settings import Cents, Count, Micros, Share, Strict, Whole, Words, merge
 
 
 class Overridable(Strict):
@@ -24,8 +24,8 @@ class Overridable(Strict):
 
 
 class Cap(Strict):
-    most: Whole = Field(ge=1, description="so many messages at most, the one to be sent included")
-    days: Whole = Field(ge=1, description="within so many days")
+    most: Count = Field(description="so many messages at most, the one to be sent included")
+    days: Count = Field(description="within so many days")
 
 
 class Caps(Overridable):
@@ -61,7 +61,7 @@ class LetterCosts(Overridable):
     sheet: Micros = Field(60_000, description="one sheet printed on both sides, paper included")
     sheet_grams: float = Field(5.0, strict=True, gt=0, description="weight of a sheet; A4 of 80 g/m2 weighs 5 g")
     envelope_grams: float = Field(5.0, strict=True, ge=0, description="weight of the envelope")
-    postage: list[tuple[Annotated[Whole, Field(ge=1)], Micros]] = Field(
+    postage: list[tuple[Count, Micros]] = Field(
         [(20, 1_390_000), (100, 2_780_000), (250, 4_450_000)],
         min_length=1,
         description="[up to and including so many grams, price], lightest first",
@@ -104,7 +104,7 @@ class Approval(Overridable):
         [], description="who may approve (Airflow user ids); empty: whoever may edit the run"
     )
     second_assignees: list[Words] = Field([], description="who may give the second approval; empty: anyone else")
-    timeout_hours: Whole = Field(48, ge=1, description="without an answer after so many hours the run is cancelled")
+    timeout_hours: Count = Field(48, description="without an answer after so many hours the run is cancelled")
 
     @model_validator(mode="after")
     def _two_are_two(self) -> Self:

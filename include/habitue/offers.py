@@ -13,14 +13,14 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from habitue.limits import Margin
-from habitue.settings import Cents, Language, Strict, Whole, Words
+from habitue.settings import Cents, Count, Language, Strict, Words
 
 
 class Offer(Strict):
     """What a customer is offered. `percent` or `amount` off, or a gift; none of them for a mere kind word."""
 
     text: dict[Language, Words] = Field(description="the offer as the customer reads it, in every language of the shop")
-    valid_days: Whole = Field(60, ge=1, description="so many days after the run the offer ends, that day included")
+    valid_days: Count = Field(60, description="so many days after the run is the last day of the offer; default 60")
     percent: float | None = Field(None, strict=True, gt=0, le=100, description="percent off the basket")
     amount: Cents | None = Field(None, gt=0, description="amount off the basket; needs from_basket")
     from_basket: Cents | None = Field(None, gt=0, description="the basket from which the offer holds")

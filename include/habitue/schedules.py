@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from habitue.settings import Strict, Timezone, Whole
+from habitue.settings import Count, Strict, Timezone
 
 MANUAL = "manual"
 
@@ -91,7 +91,7 @@ def _real(wall: datetime, zone: tzinfo) -> datetime:
 class Window(Strict):
     """When a run's messages may leave; what has not left by then waits for a person."""
 
-    days: Whole = Field(7, ge=1, description="on the run's day and the days after it, so many in all; 1: only that day")
+    days: Count = Field(7, description="on the run's day and the days after it, so many in all; default 7")
     hours: str | None = Field(None, description='between these hours of the shop, such as "08:00-20:00"')
 
     @field_validator("hours")

@@ -37,6 +37,7 @@ class Strict(BaseModel):
 Model = TypeVar("Model", bound=Strict)
 
 Whole = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
 Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
 Words = Annotated[str, Field(min_length=1)]
 

@@ -1,0 +1,107 @@
+"""`habitue check`: whatever can be found wrong before a run, in all files at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from habitue.audiences import question_findings
+from habitue.calls import CallScript
+from habitue.campaigns import Campaign, campaign_files, load_campaign, read_campaign
+from habitue.emails import EmailTemplate
+from habitue.errors import HabitueError, SettingError
+from habitue.house import House
+from habitue.letters import Press
+from habitue.settings import INCLUDE, Language, shown
+from habitue.shop import Shop, load_shop
+from habitue.sources import load_source
+from habitue.specimens import LONGEST_DAY, Use, specimen_letters, specimen_pages, uses
+from habitue.tables import Channel
+
+SHOP = INCLUDE / "shop.yaml"
+
+Checked = Iterator[tuple[str, list[str]]]
+
+
+def findings(files: Sequence[Path] | None, settings: Mapping[str, str], *, database: bool) -> Checked:
+    """(file, what is wrong with it) of these files, else of shop.yaml, all sources and all campaigns.
+
+    `settings` are those of `House.of`. With `database` the audiences' questions are explained by the base, which must
+    have its tables.
+    """
+    sources = sorted((INCLUDE / "sources").glob("*.yaml"))
+    wanted = [path.resolve() for path in files] if files else [SHOP, *sources, *campaign_files()]
+    complaints, elsewhere = _said(load_shop), _said(House.settings, settings)
+    shop = None if complaints else load_shop() if elsewhere else House.settings(settings)
+    if elsewhere and not complaints:
+        yield "HABITUE_SOURCE", elsewhere
+    engine = House.of(settings).engine if database else None
+    for path in wanted:
+        if path.name == "shop.yaml":
+            found = complaints if path == SHOP else _said(load_shop, path)
+        elif path.parent.name == "sources":
+            found = _said(_source, path)
+        elif shop is None:
+            found = _said(read_campaign, path)
+        else:
+            found = list(_campaign(path, shop, engine))
+        yield shown(path), found
+
+
+def _said(attempt: Callable[..., Any], *given: Any) -> list[str]:
+    """What an attempt complains of: a sentence a line."""
+    try:
+        attempt(*given)
+    except HabitueError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _source(path: Path) -> None:
+    load_source(str(path)).settings()
+
+
+def _campaign(path: Path, shop: Shop, engine: Engine | None) -> Iterator[str]:
+    try:
+        campaign = load_campaign(path, shop)
+    except SettingError as error:
+        yield from str(error).splitlines()
+        return
+    press = Press(shop, on=LONGEST_DAY)
+    for one in filter(None, (campaign, campaign.follow_up())):
+        question = [] if one is campaign else question_findings(one.audience)
+        yield from (f"{found.place or shown(path)}: then: {found.message}" for found in question)
+        for use in uses(one):
+            for language in shop.languages:
+                yield from _said(_text, use, language, shop, press)
+        if engine is not None and not question:
+            yield from _said(explain_question, one, engine)
+
+
+def _text(use: Use, language: Language, shop: Shop, press: Press) -> None:
+    match use.way.channel:
+        case Channel.LETTER:
+            specimen_pages(press, specimen_letters(use, language, shop, LONGEST_DAY))
+        case Channel.EMAIL:
+            EmailTemplate.load(use.way.template, language, shop)
+        case Channel.CALL:
+            CallScript.load(use.way.template, language, shop)
+
+
+def explain_question(campaign: Campaign, engine: Engine) -> None:
+    """SettingError where the base can't answer the audience's question; nothing is read or changed."""
+    file = campaign.audience.file
+    if file is None:
+        return
+    question = text(f"explain {file.read_text('utf-8')}")
+    try:
+        with engine.connect() as connection:  # rolled back at its end
+            connection.execute(text("create temp view standing as select * from segment"))
+            connection.execute(question, {"on": LONGEST_DAY, **campaign.audience.parameters})
+    except DBAPIError as error:
+        said = str(error.orig).splitlines()[0]
+        raise SettingError(f"{shown(file)}: PostgreSQL says: {said}") from None
