@@ -42,14 +42,16 @@ def run_day(context: dict[str, Any]) -> date:
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    """The moment, in UTC; on the day HABITUE_TODAY where a demonstration plays a day of the past."""
+    real = datetime.now(UTC)
+    if played := os.environ.get("HABITUE_TODAY"):
+        zone = shop().tz
+        return datetime.combine(date.fromisoformat(played), real.astimezone(zone).time(), zone).astimezone(UTC)
+    return real
 
 
 def today(context: dict[str, Any]) -> date:
-    """The day on which consent is asked again before anything leaves: the real one, or HABITUE_TODAY where a
-    demonstration plays a day of the past."""
-    if played := os.environ.get("HABITUE_TODAY"):
-        return date.fromisoformat(played)
+    """The day on which consent is asked again before anything leaves."""
     return max(run_day(context), now().astimezone(shop().tz).date())
 
 

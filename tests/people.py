@@ -7,10 +7,14 @@ from typing import Any
 
 from sqlalchemy import Engine, insert
 
+from habitue import suppressions
+from habitue.suppressions import MarkKey
 from habitue.tables import consent, customer, segment, snapshot
 
 ON = date(2026, 10, 1)
 AT = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
+SECRET = b"s" * 32
+KEY = MarkKey(SECRET)
 
 ANNA = "anna"
 """regular, heavy; everything of hers is in order"""
@@ -59,6 +63,21 @@ def person(customer_id: str, **known: Any) -> dict[str, Any]:
     }
 
 
+def marked(who: dict[str, Any]) -> dict[str, Any]:
+    """With the marks of address and numbers, as loading makes them."""
+    name = (who["first_name"] or "") + (who["last_name"] or "")
+    box = suppressions.letter_box(name, who["street"] or "", who["postcode"] or "")
+    known = f"person:{suppressions.bare(name)}|{who['email']}"
+    return {
+        **who,
+        "email_mark": KEY.mark(suppressions.email(who["email"])) if who["email"] else None,
+        "phone_mark": KEY.mark(suppressions.phone(who["phone"])) if who["phone"] else None,
+        "letter_mark": KEY.mark(box) if who["street"] else None,
+        "person_mark": KEY.mark(known) if who["email"] else None,
+        "mark_key": KEY.id,
+    }
+
+
 def standing(customer_id: str, group: str, *, worth: int = 10_000, last: date = date(2026, 9, 1)) -> dict[str, Any]:
     return {
         "customer_id": customer_id,
@@ -92,6 +111,7 @@ def event(customer_id: str, channel: str, status: str, at: datetime, **known: An
         "valid_until": None,
         "source": "till",
         "wording_version": "v1",
+        "known_at": at,
         **known,
     }
 
@@ -129,7 +149,7 @@ def move_in(engine: Engine) -> None:
         *[event(CLARA, way, "withdrawn", datetime(2026, 8, 1, tzinfo=UTC)) for way in ("letter", "email", "call")],
     ]
     with engine.begin() as connection:
-        connection.execute(insert(customer), people)
+        connection.execute(insert(customer), [marked(who) for who in people])
         connection.execute(insert(segment), groups)
         connection.execute(insert(consent), events)
         connection.execute(

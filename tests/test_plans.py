@@ -11,12 +11,29 @@ from sqlalchemy import Engine, insert, select, text, update
 from habitue.campaigns import Campaign
 from habitue.errors import LedgerError
 from habitue.ledger import Outcome, claim, expire, settle
-from habitue.plans import Plan, Shard, plan, shards
+from habitue.plans import Base, Plan, Shard, plan, shards
 from habitue.shop import Shop, load_shop
 from habitue.tables import Channel, State, consent, customer, exclusion, holdout, message, segment
-from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, GILLES, HUGO, ON, event, move_in, person, standing
+from people import (
+    ANNA,
+    AT,
+    BORIS,
+    CLARA,
+    DAVID,
+    EMMA,
+    FELIX,
+    GILLES,
+    HUGO,
+    ON,
+    SECRET,
+    event,
+    move_in,
+    person,
+    standing,
+)
 
 SHOP = load_shop()
+CAPS = {name: getattr(SHOP.caps, name) for name in type(SHOP.caps).model_fields}
 GROUPS = ("regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed")
 
 
@@ -42,15 +59,14 @@ def campaign(*ways: str, name: str = "spring", **changes: object) -> Campaign:
 @pytest.fixture
 def town(base: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A base with the people of `people.py`; these campaigns have no copy to hash."""
-    monkeypatch.setattr(Campaign, "template_sha256", lambda self, languages: "copy")
+    monkeypatch.setattr(Campaign, "template_files", lambda self, languages: {"copy": "0"})
     move_in(base)
     return base
 
 
 def planned(engine: Engine, wanted: Campaign, *, on: date = ON, shop: Shop = SHOP) -> Plan:
-    return plan(
-        engine, wanted, on=on, at=AT, shop=shop, snapshot_id=ON.isoformat(), segments=Path("unused"), secret=b"s" * 32
-    )
+    base = Base(ON.isoformat(), Path("unused"), Path("unused"))
+    return plan(engine, wanted, on=on, at=AT, shop=shop, base=base, secret=SECRET, price=lambda *_: 1_000_000)
 
 
 def written_to(engine: Engine, run_id: str) -> dict[str, str]:
@@ -196,7 +212,7 @@ def test_planning_twice_writes_once(town: Engine) -> None:
 
 def test_a_campaign_changed_under_a_waiting_run_is_refused(town: Engine) -> None:
     planned(town, campaign("letter"))
-    with pytest.raises(LedgerError, match="spring:2026-10-01: campaign changed"):
+    with pytest.raises(LedgerError, match="spring:2026-10-01: the campaign changed"):
         planned(town, campaign("letter", holdout=0.3))
 
 
@@ -215,12 +231,12 @@ def test_letters_come_in_the_order_of_the_post(town: Engine) -> None:
 def test_a_message_is_claimed_by_one_worker_only(town: Engine) -> None:
     done = planned(town, campaign("email"))
     (shard,) = shards(town, done.run_id)
-    one = claim(town, shard, worker="one", on=ON, at=AT, shop=SHOP, most=3)
-    two = claim(town, shard, worker="two", on=ON, at=AT, shop=SHOP, most=100)
+    one = claim(town, shard, worker="one", on=ON, at=AT, shop=SHOP, caps=CAPS, most=3)
+    two = claim(town, shard, worker="two", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100)
     assert len(one.messages) == 3
     assert not one.messages & two.messages
     assert len(one.messages | two.messages) == done.planned
-    assert not claim(town, shard, worker="three", on=ON, at=AT, shop=SHOP, most=100)
+    assert not claim(town, shard, worker="three", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100)
 
 
 def test_clara_who_says_no_after_the_plan_is_not_written_to(town: Engine) -> None:
@@ -228,7 +244,7 @@ def test_clara_who_says_no_after_the_plan_is_not_written_to(town: Engine) -> Non
     with town.begin() as connection:
         connection.execute(insert(consent), [event(ANNA, "email", "withdrawn", AT)])
     (shard,) = shards(town, done.run_id)
-    taken = claim(town, shard, worker="one", on=ON, at=AT, shop=SHOP, most=100)
+    taken = claim(town, shard, worker="one", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100)
     assert taken.cancelled == 1
     with town.connect() as connection:
         row = connection.execute(select(message).where(message.c.customer_id == ANNA)).mappings().one()
@@ -239,19 +255,21 @@ def test_clara_who_says_no_after_the_plan_is_not_written_to(town: Engine) -> Non
 def test_a_dead_workers_messages_are_in_doubt_and_never_sent_again(town: Engine) -> None:
     done = planned(town, campaign("email"))
     (shard,) = shards(town, done.run_id)
-    taken = claim(town, shard, worker="dies", on=ON, at=AT, shop=SHOP, most=100)
+    taken = claim(town, shard, worker="dies", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100)
     assert expire(town, shard, at=AT + timedelta(minutes=9)) == 0
     assert expire(town, shard, at=AT + timedelta(minutes=11)) == len(taken.messages)
-    assert not claim(town, shard, worker="next", on=ON, at=AT + timedelta(hours=1), shop=SHOP, most=100)
+    assert not claim(town, shard, worker="next", on=ON, at=AT + timedelta(hours=1), shop=SHOP, caps=CAPS, most=100)
     late = [Outcome(one, State.ACCEPTED) for one in taken.messages]
+    assert settle(town, late, worker="somebody else", at=AT) == 0
+    assert settle(town, late, worker="dies", at=AT) == len(late)  # its answer came late, and is an answer
     assert settle(town, late, worker="dies", at=AT) == 0
 
 
 def test_what_can_be_made_twice_without_harm_may_be_claimed_again(town: Engine) -> None:
     done = planned(town, campaign("letter"))
     (shard,) = shards(town, done.run_id)
-    first = claim(town, shard, worker="dies", on=ON, at=AT, shop=SHOP, most=100, again=True)
-    second = claim(town, shard, worker="next", on=ON, at=AT, shop=SHOP, most=100, again=True)
+    first = claim(town, shard, worker="dies", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100, again=True)
+    second = claim(town, shard, worker="next", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100, again=True)
     assert first.messages == second.messages
     outcomes = [Outcome(one, State.ACCEPTED, pages=1, first_page=1) for one in second.messages]
     assert settle(town, outcomes, worker="dies", at=AT) == 0

@@ -149,8 +149,8 @@ def test_who_says_no_after_the_letters_were_printed_gets_none(house: House) -> N
         )
         connection.execute(
             text(
-                "insert into consent (customer_id, channel, purpose, status, recorded_at) "
-                "values (:who, 'letter', 'marketing', 'withdrawn', :at)"
+                "insert into consent (customer_id, channel, purpose, status, recorded_at, known_at) "
+                "values (:who, 'letter', 'marketing', 'withdrawn', :at, :at)"
             ),
             {"who": who, "at": now()},
         )
@@ -270,7 +270,7 @@ def test_a_worker_killed_in_the_middle_of_the_outbox_loses_nobody_and_doubles_no
         "    if len(made) > 5: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return write(self, mail)\n"
         "senders.Outbox._write = counted\n"
-        "runs.deliver(House.of(os.environ), sys.argv[1], on=date(2026, 10, 1), now=lambda: datetime.now(UTC))\n"
+        "runs.deliver(House.of(os.environ), sys.argv[1], on=date(2026, 10, 1), now=lambda: datetime(2026, 10, 1, 6, tzinfo=UTC))\n"
     )
     environment = {
         **os.environ,
@@ -355,11 +355,11 @@ def test_templates_changed_after_the_plan_stop_the_run_but_not_one_that_has_left
 
     play(house, "quarterly_letter")
     waiting = runs.plan(house, "winback_calls", on=ON, at=now())
-    monkeypatch.setattr(Campaign, "template_sha256", lambda self, languages: "edited")
+    monkeypatch.setattr(Campaign, "template_files", lambda self, languages: {"lapsed.fr.j2": "edited"})
     before = ledger(house)
     play(house, "quarterly_letter")
     for shard in waiting:
-        with pytest.raises(LedgerError, match="templates changed after this run was planned"):
+        with pytest.raises(LedgerError, match=r"lapsed\.fr\.j2.* changed after this run was planned"):
             runs.render(house, shard)
     assert ledger(house) == before
 

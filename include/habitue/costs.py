@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from habitue.campaigns import Campaign
+from habitue.decisions import PriceOf
 from habitue.errors import SettingError
 from habitue.letters import Press
 from habitue.limits import LetterCosts
@@ -59,3 +60,15 @@ def specimen_sheets(campaign: Campaign, shop: Shop, on: date) -> dict[tuple[str,
         if use.way.channel is Channel.LETTER
         for language in shop.languages
     }
+
+
+def price_list(campaign: Campaign, shop: Shop, on: date) -> PriceOf:
+    """What each message of the campaign costs, letters by the sheets that their text takes."""
+    prices, sheets = Prices.of(campaign, shop), specimen_sheets(campaign, shop, on)
+
+    def price(channel: Channel, template: str, language: str) -> int:
+        if channel is Channel.LETTER:
+            return prices.letter(sheets[template, language])  # type: ignore[index]
+        return prices.email if channel is Channel.EMAIL else prices.call
+
+    return price

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -21,13 +22,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping
 
-from habitue import ledger, tokens
+from habitue import controls, ledger, tokens
 from habitue.addresses import address_lines
 from habitue.calls import FOLDER as CALLS
 from habitue.calls import CallRow, CallScript, read_words, write_call_list
+from habitue.campaigns import Way
 from habitue.emails import EmailTemplate
-from habitue.errors import SendError
+from habitue.errors import SendError, Waiting
 from habitue.house import House
+from habitue.journal import Journal
 from habitue.ledger import Outcome
 from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
 from habitue.mime import Mail, Origin, write
@@ -36,7 +39,7 @@ from habitue.recipients import Recipient, Run, recipients
 from habitue.salutations import salutation
 from habitue.senders import Outbox, Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
-from habitue.tables import Channel, State
+from habitue.tables import Channel, RunState, State
 from habitue.texts import NO_BREAK, Text, load_text, long_date, money
 
 CLAIM = 500
@@ -78,29 +81,42 @@ class Desk:
         )
 
     def waiting(self, shard: Shard, *states: State) -> Iterator[Recipient]:
-        """Those who are still to be written to; LedgerError before the first of them where the templates changed."""
+        """Those who are still to be written to; LedgerError before the first where audience or texts changed."""
         for number, who in enumerate(self.people(shard, *states)):
             if number == 0:
-                self.run.check_templates(self.house.shop)
+                self.check(shard)
             yield who
 
+    def check(self, shard: Shard) -> None:
+        controls.check(self.house.engine, shard, self.house.shop)
+
     def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool) -> ledger.Claim:
-        return ledger.claim(
+        """A claim of the shard's messages. Waiting where none may leave now; nothing to claim where the run is
+        cancelled."""
+        claimed = ledger.claim(
             self.house.engine,
             shard,
             worker=self.worker,
             on=on,
             at=at,
             shop=self.house.shop,
+            caps=self.run.campaign.effective_caps(self.house.shop),
             most=most,
             again=again,
         )
+        if claimed.shut and claimed.shut != RunState.CANCELLED:
+            raise Waiting(_waits(shard.run_id, claimed), why=claimed.shut)
+        return claimed
+
+    def keep_content(self, shard: Shard, digest: str, messages: int) -> None:
+        """What the shard's messages came out as, the first time that all of them were made."""
+        ledger.keep_content(self.house.engine, shard, digest, messages)
 
     def settle(self, outcomes: Iterable[Outcome], at: datetime) -> int:
         return ledger.settle(self.house.engine, list(outcomes), worker=self.worker, at=at)
 
     def offer_words(self, who: Recipient) -> dict[str, object]:
-        offer = self.run.offer(who.segment)
+        offer = self.run.offer(who.segment, who.arm)
         return {
             "code": grouped(who.offer_code),
             "text": offer.text[who.language],  # type: ignore[index]
@@ -113,6 +129,16 @@ class Desk:
 
     def favourite(self, who: Recipient) -> str | None:
         return who.facts.favourites[0] if who.facts.favourites else None
+
+
+def _waits(run_id: str, claimed: ledger.Claim) -> str:
+    said = f" ({claimed.reason})" if claimed.reason else ""
+    return {
+        "stopped": f"nothing may leave{said}: the kill switch is pulled; `habitue go` lifts it",
+        "paused": f"{run_id} is paused{said}: `habitue resume {run_id}` goes on, `habitue cancel {run_id}` ends it",
+        "unapproved": f"{run_id} is not approved as it is now: clear its task `approve` to ask (again)",
+        "late": f"{run_id} comes after its send window: `habitue resume {run_id}` lets it go, `habitue cancel` ends it",
+    }[claimed.shut or ""]
 
 
 def run_folder(house: House, run: Run) -> Path:
@@ -153,9 +179,12 @@ class Letters:
 
     def render(self, shard: Shard) -> Counts:
         rows = self._print(shard, self.desk.waiting(shard, State.PLANNED, State.CLAIMED))
+        if self._file(shard).exists():
+            self.desk.keep_content(shard, sha256(self._file(shard).read_bytes()).hexdigest(), len(rows))
         return {"letters": sum(not row.refused for row in rows), "pages": sum(row.pages for row in rows)}
 
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
+        self.desk.check(shard)
         claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
         if not claimed.messages:
             return {"accepted": 0, "cancelled": claimed.cancelled}
@@ -213,11 +242,7 @@ class Letters:
         )
 
     def _text(self, who: Recipient) -> Text:
-        path = next(
-            way.file(who.language)
-            for way in self.desk.run.campaign.treatments[who.segment].ways
-            if way.channel is Channel.LETTER
-        )
+        path = Way(channel=Channel.LETTER, template=who.template).file(who.language)
         if path not in self._texts:
             self._texts[path] = load_text(path)
         return self._texts[path]
@@ -268,27 +293,43 @@ class Emails:
 
     def render(self, shard: Shard) -> Counts:
         counts = {"emails": 0, "bytes": 0, "unwritable": 0}
+        digest = sha256()
         for who in self.desk.waiting(shard, State.PLANNED):
             mail = self.mail(who)  # a text that can't be rendered stops the run here
             try:
-                counts["bytes"] += len(write(mail))
+                written = write(mail)
+                digest.update(written)
+                counts["bytes"] += len(written)
                 counts["emails"] += 1
             except SendError:  # one person's data can't stand in a header: the sender will refuse that one
                 counts["unwritable"] += 1
+        self.desk.keep_content(shard, digest.hexdigest(), counts["emails"] + counts["unwritable"])
         return counts
 
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
-        """SendError when mails are left that were never handed over: all others are settled, these wait as planned."""
-        again = self.sender.idempotent
+        """Claims, hands over and settles, CLAIM mails at a time.
+
+        1. What a dead worker held is in doubt; and so is what the journal knows to have left, where the database was
+           restored from a copy that does not.
+        2. Each claim is asked anew whether anything may leave; Waiting where it may not.
+        3. Each answer is settled at once, and the circuit breaker judges the run.
+
+        SendError when mails are left that were never handed over: all others are settled, these wait as planned.
+        """
+        self.desk.check(shard)
+        engine, again = self.desk.house.engine, self.sender.idempotent
         counts = {"accepted": 0, "refused": 0, "unknown": 0, "cancelled": 0, "held": 0}
         if not again:
-            counts["unknown"] = ledger.expire(self.desk.house.engine, shard, at=now())
+            at_least_once = self.desk.run.campaign.delivery == "at_least_once"
+            counts["unknown"] = ledger.expire(engine, shard, at=now(), again=at_least_once)
+            counts["unknown"] += ledger.doubt(engine, self.journal(shard).claims(), at=now())
         with closing(self.sender):
-            while claimed := self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again):
+            while claimed := self._claim(shard, on=on, now=now):
                 counts["cancelled"] += claimed.cancelled
                 people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
                 answer = self.sender.send([self.mail(who) for who in people])
                 self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now())
+                controls.judge(engine, shard.run_id, self.desk.house.shop.breaker, at=now())
                 for receipt in answer.receipts:
                     counts[receipt.status] += 1
                 if answer.stopped:
@@ -296,6 +337,20 @@ class Emails:
         if held := counts.pop("held"):
             raise SendError(f"Shard {shard}: {held} mails were put off by the provider; deliver again", permanent=False)
         return counts
+
+    def journal(self, shard: Shard) -> Journal:
+        return Journal(self.desk.work / "claims" / f"email-{shard.number:03}.log")
+
+    def _claim(self, shard: Shard, *, on: date, now: Clock) -> ledger.Claim:
+        """A claim, noted in the journal before anything leaves. Waiting outside the campaign's hours."""
+        window = self.desk.run.campaign.window
+        if (opens := window.open_at(now(), self.desk.house.shop.tz)) is not None:
+            raise Waiting(f"{shard.run_id}: mails leave {window.hours} only", why="outside_hours", until=opens)
+        again = self.sender.idempotent
+        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
+        if claimed.messages and not again:
+            self.journal(shard).add(claimed.messages)
+        return claimed
 
     def mail(self, who: Recipient) -> Mail:
         key = (who.template, who.language)
@@ -349,9 +404,15 @@ class Calls:
         self._words: Mapping[str, str] = read_words(CALLS / f"list.{language}.yaml", language)["facts"]
 
     def render(self, shard: Shard) -> Counts:
-        return {"calls": len([self._row(who) for who in self.desk.waiting(shard, State.PLANNED, State.CLAIMED)])}
+        digest, calls = sha256(), 0
+        for who in self.desk.waiting(shard, State.PLANNED, State.CLAIMED):
+            digest.update(repr(self._row(who)).encode())
+            calls += 1
+        self.desk.keep_content(shard, digest.hexdigest(), calls)
+        return {"calls": calls}
 
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
+        self.desk.check(shard)
         claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
         if not claimed.messages:
             return {"accepted": 0, "cancelled": claimed.cancelled}

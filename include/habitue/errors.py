@@ -6,12 +6,15 @@
     ├── BatchRefused             a batch rule of the validation failed: nothing is published
     ├── LedgerError              counts that do not add up, a run that is not what was asked for
     ├── TemplateError            a text can't be rendered: unknown word, missing language
-    └── SendError(permanent=…)   a provider refused; permanent says that trying again can't help
+    ├── SendError(permanent=…)   a provider refused; permanent says that trying again can't help
+    └── Waiting(why, until)      nothing may leave now, by somebody's word or by the clock; later it may
 
 No message holds a name, an address, an e-mail or a number: ids and rules only.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class HabitueError(Exception):
@@ -42,3 +45,12 @@ class SendError(HabitueError):
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class Waiting(HabitueError):
+    """Messages that wait for a person or for the clock. `why`: stopped, paused, unapproved, late, outside_hours."""
+
+    def __init__(self, message: str, *, why: str, until: datetime | None = None) -> None:
+        super().__init__(message)
+        self.why = why
+        self.until = until

@@ -1,9 +1,9 @@
 """The ledger's moves: claim, settle, expire, resolve, doubt. Each is one commit.
 
-    planned ──claim──→ claimed ──settle──→ accepted | refused | unknown
-       ↑                  │ settle: never handed over → planned        ↑ resolve: an event, a late answer, a person
-       └──────────────────┘ expire: lease ran out → unknown (at_least_once: planned)
-    planned ──claim, cancel──→ cancelled
+planned ──claim──→ claimed ──settle──→ accepted | refused | unknown
+   ↑                  │ settle: never handed over → planned        ↑ resolve: an event, a late answer, a person
+   └──────────────────┘ expire: lease ran out → unknown (at_least_once: planned)
+planned ──claim, cancel──→ cancelled
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select, update
 
+from habitue.decisions import years_before
 from habitue.errors import LedgerError
-from habitue.limits import Caps
-from habitue.plans import Shard, years_before
+from habitue.limits import Cap
+from habitue.plans import Shard
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import Channel, State
+from habitue.tables import State, run
+from habitue.tables import shard as parts
 
 LEASE = timedelta(minutes=10)
 """How long a worker may hold a claim before its messages count as in doubt."""
@@ -56,7 +58,12 @@ class Claim:
 
 
 def gate(connection: Connection, run_id: str, *, at: datetime) -> Claim:
-    """Whether the run's messages may leave at this moment: an empty claim whose `shut` says why not."""
+    """Whether the run's messages may leave at this moment: an empty claim whose `shut` says why not.
+
+    1. The run is locked for sharing: who pauses it waits for the claims under way, and none is committed afterwards.
+    2. Only then is it asked, by a statement of its own: one that had waited for the lock would not see the answer.
+    """
+    connection.execute(select(run.c.run_id).where(run.c.run_id == run_id).with_for_update(read=True))
     row = connection.execute(statement("ledger/gate"), {"run_id": run_id, "at": at}).one_or_none()
     if row is None:
         raise LedgerError(f"run {run_id} is not planned: run the task `plan` first")
@@ -71,7 +78,7 @@ def claim(
     on: date,
     at: datetime,
     shop: Shop,
-    caps: Caps,
+    caps: Mapping[str, Cap],
     most: int,
     again: bool = False,
 ) -> Claim:
@@ -82,7 +89,7 @@ def claim(
     3. `again` also takes what another worker claimed and did not settle: only for channels where making the same
        thing twice makes it once (a letter's file, a call row, a mail in the outbox).
     """
-    cap = {Channel.LETTER: caps.letter, Channel.EMAIL: caps.email, Channel.CALL: caps.call}[shard.channel]
+    cap, cap_any = caps[shard.channel], caps["any"]
     with engine.begin() as connection:
         if (shut := gate(connection, shard.run_id, at=at)).shut:
             return shut
@@ -101,8 +108,8 @@ def claim(
                 "consent_days": shop.calls.consent_days,
                 "most_messages": cap.most,
                 "within_days": cap.days,
-                "most_any": caps.any.most,
-                "within_any": caps.any.days,
+                "most_any": cap_any.most,
+                "within_any": cap_any.days,
                 "lease_until": at + LEASE,
                 "most": most,
                 "again": again,
@@ -192,6 +199,22 @@ def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
             connection.execute(
                 statement("ledger/doubt"), {"ids": list(claims), "claims": list(claims.values()), "at": at}
             ).scalar_one()
+        )
+
+
+def keep_content(engine: Engine, shard: Shard, digest: str, messages: int) -> None:
+    """Keeps the hash of what a shard was rendered to, once, where it is that of all its messages."""
+    with engine.begin() as connection:
+        connection.execute(
+            update(parts)
+            .where(
+                parts.c.run_id == shard.run_id,
+                parts.c.channel == shard.channel,
+                parts.c.shard == shard.number,
+                parts.c.messages == messages,
+                parts.c.content_sha256.is_(None),
+            )
+            .values(content_sha256=digest)
         )
 
 

@@ -1,18 +1,18 @@
 """Planning: who gets what by which channel, who does not, and why. One transaction, set-based, frozen.
 
-1. The audience is everyone in the campaign's groups at the run's snapshot.
-2. For each customer and way, the first rule that keeps the way closed: minor, deceased, consent (`consent_rule` in the
-   database), unreachable, recently contacted.
-3. One letter a household: its best customer gets it, the others fall back to their next way.
-4. The first open way is taken; calls are cut at the desk's capacity.
-5. The holdout is drawn last, so that both sides are alike: a salted hash of seed, campaign and customer.
-6. Messages, exclusions and holdout are written with the run's frozen inputs, and must add up to the audience.
+The rules and their order stand in `decisions`. What was decided is written with the run's frozen inputs (snapshot,
+campaign, settings, hashes of every text, seed, version) and must add up to the audience. Runs are planned one after
+the other, whatever their campaign: two at once would not see each other's messages, and write to people twice.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,13 @@ from sqlalchemy import Connection, Engine, insert, select, text
 from habitue import __version__
 from habitue.campaigns import Campaign
 from habitue.copying import copy_parquet
+from habitue.decisions import Counts, PriceOf, Question, decide
 from habitue.errors import LedgerError
+from habitue.settings import INCLUDE
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import Channel, message, run, snapshot
-
-SHARD_SIZES = {Channel.LETTER: 250, Channel.EMAIL: 1000, Channel.CALL: 1_000_000}
-"""Messages a shard, until MOST_SHARDS a channel are reached; a call list is one file."""
-MOST_SHARDS = 8
+from habitue.suppressions import MarkKey, check_key
+from habitue.tables import Channel, message, run, shard, snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,20 @@ class Shard:
         run_id, channel, number = value.split("/")
         return cls(run_id, Channel(channel), int(number))
 
+    @property
+    def on(self) -> date:
+        """The run's day."""
+        return date.fromisoformat(self.run_id.split(":")[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The customer base that a plan stands on: a snapshot's id, and its files where the base holds another one."""
+
+    snapshot_id: str
+    segments: Path
+    customers: Path
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -58,6 +71,8 @@ class Plan:
     planned: int
     held_out: int
     excluded: int
+    cost_micros: int
+    approvals_needed: int
 
 
 def run_id(campaign: Campaign, on: date) -> str:
@@ -65,151 +80,149 @@ def run_id(campaign: Campaign, on: date) -> str:
 
 
 def plan(
-    engine: Engine,
-    campaign: Campaign,
-    *,
-    on: date,
-    at: datetime,
-    shop: Shop,
-    snapshot_id: str,
-    segments: Path,
-    secret: bytes,
+    engine: Engine, campaign: Campaign, *, on: date, at: datetime, shop: Shop, base: Base, secret: bytes, price: PriceOf
 ) -> Plan:
     """Plans the campaign's run of that date, once.
 
-    `segments` is the snapshot's segments.parquet; `at` the moment, with a time zone; `secret` salts the ids of
-    messages and the codes of offers. A run that was planned before is
-    returned as it is; if campaign or templates have changed since and part of it has not left yet, LedgerError.
+    `at` is the moment, with a time zone; `secret` salts the ids of messages and the codes of offers and marks
+    addresses; `price` says what a message costs. A run that was planned before is returned as it is; if the campaign
+    has changed since and part of it has not left yet, LedgerError.
     """
-    wanted = run_id(campaign, on)
-    hashes = {"campaign_sha256": campaign.sha256, "template_sha256": campaign.template_sha256(shop.languages)}
+    asked = Question(campaign, shop, on, run_id(campaign, on), at, price)
     with engine.begin() as connection:
-        connection.execute(text("select pg_advisory_xact_lock(hashtext(:run_id))"), {"run_id": wanted})
-        if found := connection.execute(select(run).where(run.c.run_id == wanted)).mappings().one_or_none():
-            _refuse_if_changed(connection, dict(found), hashes)
-            return Plan(wanted, True, found["audience"], found["planned"], found["held_out"], found["excluded"])
-        _standing(connection, snapshot_id, segments)
-        _decide(connection, campaign, wanted, on=on, shop=shop)
-        counts = dict(connection.execute(statement("plan/counts")).mappings().one())
-        if counts["audience"] != counts["planned"] + counts["held_out"] + counts["excluded"]:
-            raise LedgerError(f"{wanted}: the plan does not add up ({counts}); nothing was written")
-        connection.execute(
-            insert(run).values(
-                run_id=wanted,
-                campaign=campaign.name,
-                on_date=on,
-                snapshot_id=snapshot_id,
-                package_version=__version__,
-                seed=campaign.seed,
-                settings=campaign.model_dump(mode="json"),
-                planned_at=at,
-                **hashes,
-                **counts,
-            )
-        )
-        _write(connection, wanted, counts, hmac.digest(secret, wanted.encode(), "sha256").hex())
-    return Plan(wanted, False, **counts)
+        connection.execute(text("select pg_advisory_xact_lock(hashtext('habitue.plan'))"))
+        if found := connection.execute(select(run).where(run.c.run_id == asked.run_id)).mappings().one_or_none():
+            _refuse_if_changed(connection, dict(found), campaign)
+            return _planned(dict(found), already=True)
+        with standing(connection, base, MarkKey(secret)):
+            counts = decide(connection, asked, salt(secret, asked.run_id))
+            return _write(connection, asked, counts, base.snapshot_id)
 
 
-def _refuse_if_changed(connection: Connection, found: dict[str, Any], hashes: dict[str, str]) -> None:
-    changed = [name.removesuffix("_sha256") for name, value in hashes.items() if found[name] != value]
-    if not changed:
+def salt(secret: bytes, wanted: str) -> str:
+    """What ids and codes of a run are salted with."""
+    return hmac.digest(secret, wanted.encode(), "sha256").hex()
+
+
+def _planned(row: dict[str, Any], *, already: bool) -> Plan:
+    names = ("audience", "planned", "held_out", "excluded", "cost_micros", "approvals_needed")
+    return Plan(row["run_id"], already, **{name: row[name] for name in names})
+
+
+def _refuse_if_changed(connection: Connection, found: dict[str, Any], campaign: Campaign) -> None:
+    if found["campaign_sha256"] == campaign.sha256:
         return
     waiting = connection.scalar(
         select(message.c.message_id).where(message.c.run_id == found["run_id"], message.c.state == "planned").limit(1)
     )
     if waiting is not None:
         raise LedgerError(
-            f"{found['run_id']}: {' and '.join(changed)} changed after this run was planned, and part of it has not "
-            "left yet; put the files back as they were to finish it"
+            f"{found['run_id']}: the campaign changed after this run was planned, and part of it has not left yet; "
+            f"put the file back as it was to finish it, or end it (habitue cancel {found['run_id']})"
         )
 
 
-def _standing(connection: Connection, snapshot_id: str, segments: Path) -> None:
-    """Where each customer stood at the snapshot: the base's own table if that is the one loaded, else from the lake."""
+@contextmanager
+def standing(connection: Connection, base: Base, key: MarkKey) -> Iterator[None]:
+    """Where each customer stood at the snapshot, as `standing` and `customer`: the base's own tables if that snapshot
+    is the one loaded, else, in their place for this transaction, the snapshot's files from the lake."""
     loaded = connection.scalar(select(snapshot.c.snapshot_id).order_by(snapshot.c.loaded_at.desc()).limit(1))
     if loaded is None:
         raise LedgerError("the base is empty: run the DAG customer_base first")
-    if loaded == snapshot_id:
+    check_key(connection, key)
+    if loaded == base.snapshot_id:
         connection.execute(text("create temp view standing as select * from segment"))
-        return
-    connection.execute(text("create temp table frozen (like segment) on commit drop"))
-    copy_parquet(connection, segments, "frozen", constants={"snapshot_id": snapshot_id})
-    connection.execute(text("create temp view standing as select * from frozen"))
+        made = ["view standing"]
+    else:
+        constants = {"snapshot_id": base.snapshot_id}
+        connection.execute(text("create temp table standing (like segment)"))
+        copy_parquet(connection, base.segments, "standing", constants=constants)
+        connection.execute(text("create temp table customer (like public.customer)"))
+        copy_parquet(connection, base.customers, "pg_temp.customer", constants=constants)
+        connection.execute(statement("plan/marks"), {**key.pads, "mark_key": key.id})
+        connection.execute(text("analyze standing, pg_temp.customer"))
+        made = ["table standing", "table pg_temp.customer"]
+    yield
+    for name in made:
+        connection.execute(text(f"drop {name}"))
 
 
-def _decide(connection: Connection, campaign: Campaign, wanted: str, *, on: date, shop: Shop) -> None:
-    connection.execute(
-        text("create temp table way (segment text, preference int, channel text, template text) on commit drop")
-    )
-    connection.execute(text("create temp table pause (channel text, days int) on commit drop"))
-    connection.execute(
-        text("insert into way values (:segment, :preference, :channel, :template)"),
-        [
-            {"segment": group, "preference": place, "channel": way.channel, "template": way.template}
-            for group, treatment in campaign.treatments.items()
-            for place, way in enumerate(treatment.ways)
-        ],
-    )
-    if campaign.pause_days:
-        connection.execute(
-            text("insert into pause values (:channel, :days)"),
-            [{"channel": channel, "days": days} for channel, days in campaign.pause_days.items()],
-        )
-    connection.execute(statement("plan/audience"), {"segments": list(campaign.treatments)})
-    connection.execute(text("analyze audience"))
-    connection.execute(
-        statement("plan/candidates"),
-        {
-            "on": on,
-            "zone": shop.timezone,
-            "run_id": wanted,
-            "campaign": campaign.name,
-            "rest_days": campaign.rest_days,
-            "adult_since": _years_before(on, shop.validation.minor_age),
-            "call_days": shop.calls.consent_days,
-        },
-    )
-    connection.execute(text("analyze candidate"))
-    connection.execute(statement("plan/households"))
-    connection.execute(
-        statement("plan/choices"),
-        {
-            "seed": campaign.seed,
-            "campaign": campaign.name,
-            "capacity": shop.calls.capacity,
-            "holdout": campaign.holdout,
-        },
-    )
-    connection.execute(text("analyze choice"))
-    connection.execute(text("drop view if exists pg_temp.standing"))
+SAYS = {
+    *("name", "legal", "language", "languages", "currency", "country", "place", "return_address", "postal_address"),
+    *("phone", "email", "website", "privacy", "letterhead"),
+}
+"""What the shop says of itself in its messages; besides the sender's own addresses."""
+SENDER_SAYS = {"from_name", "from_address", "reply_to", "domain", "unsubscribe_url"}
 
 
-def _write(connection: Connection, wanted: str, counts: dict[str, int], salt: str) -> None:
-    connection.execute(text("create temp table shard_size (channel text, size int) on commit drop"))
-    connection.execute(
-        text("insert into shard_size values (:channel, :size)"),
-        [{"channel": channel, "size": size} for channel, size in SHARD_SIZES.items()],
-    )
-    for name, expected in (("messages", "planned"), ("exclusions", "excluded"), ("holdout", "held_out")):
-        parameters: dict[str, Any] = {"run_id": wanted}
-        if name == "messages":
-            parameters |= {"most_shards": MOST_SHARDS, "salt": salt}
-        written = connection.execute(statement(f"plan/write_{name}"), parameters).rowcount
-        if written != counts[expected]:
-            raise LedgerError(f"{wanted}: {counts[expected]} {expected} but {written} {name} written; nothing was kept")
+def content_files(campaign: Campaign, shop: Shop) -> dict[str, str]:
+    """Every text, layout and picture that the campaign's messages are made from, with its SHA-256."""
+    pictures = [shop.letterhead.logo, shop.letterhead.signature]
+    return {
+        **campaign.template_files(shop.languages),
+        **{path.as_posix(): hashlib.sha256((INCLUDE / path).read_bytes()).hexdigest() for path in pictures},
+    }
 
 
-def _years_before(on: date, years: int) -> date:
-    try:
-        return on.replace(year=on.year - years)
-    except ValueError:  # 29 February
-        return on.replace(year=on.year - years, day=28)
+def content_sha256(campaign: Campaign, files: dict[str, str], shop: Shop) -> str:
+    """What a run says: its campaign, every text, layout and picture, and what the shop says of itself."""
+    said = shop.model_dump(mode="json", include=SAYS) | shop.sender.model_dump(mode="json", include=SENDER_SAYS)
+    return hashlib.sha256(json.dumps([campaign.sha256, files, said], sort_keys=True).encode()).hexdigest()
+
+
+def approvals_needed(campaign: Campaign, shop: Shop, counts: Counts) -> int:
+    """How many persons must say yes: 0, 1 or 2 (two different ones)."""
+    rule = campaign.effective_approval(shop)
+    cost_cents = counts.cost_micros / 10_000
+    if counts.planned > rule.second_recipients or cost_cents > rule.second_cost:
+        return 2
+    return int(counts.planned > rule.recipients or cost_cents > rule.cost)
+
+
+def _write(connection: Connection, asked: Question, counts: Counts, snapshot_id: str) -> Plan:
+    if counts.audience != counts.planned + counts.held_out + counts.excluded:
+        raise LedgerError(f"{asked.run_id}: the plan does not add up ({counts}); nothing was written")
+    for name, expected in (("messages", counts.planned), ("exclusions", counts.excluded), ("holdout", counts.held_out)):
+        written = connection.execute(statement(f"plan/write_{name}"), {"run_id": asked.run_id}).rowcount
+        if written != expected:
+            raise LedgerError(f"{asked.run_id}: {expected} {name} expected, {written} written; nothing was kept")
+    parts = [dict(row) for row in connection.execute(statement("plan/shards")).mappings()]
+    if parts:
+        connection.execute(insert(shard), [{"run_id": asked.run_id, **part} for part in parts])
+    campaign, shop = asked.campaign, asked.shop
+    files = content_files(campaign, shop)
+    row = {
+        "run_id": asked.run_id,
+        "campaign": campaign.name,
+        "on_date": asked.on,
+        "snapshot_id": snapshot_id,
+        "campaign_sha256": campaign.sha256,
+        "template_sha256": campaign.template_sha256(shop.languages),
+        "package_version": __version__,
+        "seed": campaign.seed,
+        "settings": campaign.model_dump(mode="json"),
+        "shop": shop.model_dump(mode="json"),
+        "files": files,
+        "audience_sha256": audience_sha256(parts),
+        "content_sha256": content_sha256(campaign, files, shop),
+        "planned_at": asked.at,
+        "deliver_until": campaign.window.ends(asked.on, shop.tz),
+        "approvals_needed": approvals_needed(campaign, shop, counts),
+        **asdict(counts),
+    }
+    connection.execute(insert(run).values(**row))
+    return _planned(row, already=False)
+
+
+def audience_sha256(parts: list[dict[str, Any]]) -> str:
+    """Over every message of a run, by way of its shards' hashes, in their order."""
+    lines = [f"{part['channel']}/{part['shard']} {part['audience_sha256']}" for part in parts]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def shards(engine: Engine, wanted: str) -> list[Shard]:
     """The run's shards, in print order."""
-    columns = (message.c.channel, message.c.shard)
+    columns = (shard.c.channel, shard.c.shard)
     with engine.connect() as connection:
-        rows = connection.execute(select(*columns).where(message.c.run_id == wanted).distinct().order_by(*columns))
+        rows = connection.execute(select(*columns).where(shard.c.run_id == wanted).order_by(*columns))
         return [Shard(wanted, Channel(channel), number) for channel, number in rows]

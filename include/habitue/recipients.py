@@ -32,7 +32,6 @@ class Run:
     campaign: Campaign
     on: date
     snapshot_id: str
-    template_sha256: str
     planned_at: datetime
     audience: int
     planned: int
@@ -50,7 +49,6 @@ class Run:
             Campaign.model_validate(row["settings"]),
             row["on_date"],
             row["snapshot_id"],
-            row["template_sha256"],
             row["planned_at"],
             row["audience"],
             row["planned"],
@@ -58,15 +56,8 @@ class Run:
             row["excluded"],
         )
 
-    def offer(self, segment: Segment) -> Offer:
-        return self.campaign.treatments[segment].offer
-
-    def check_templates(self, shop: Shop) -> None:
-        """LedgerError where the copy is no longer what it was when the run was planned."""
-        if self.campaign.template_sha256(shop.languages) != self.template_sha256:
-            raise LedgerError(
-                f"{self.run_id}: the templates changed after this run was planned; put them back to finish it"
-            )
+    def offer(self, segment: Segment, arm: str | None) -> Offer:
+        return self.campaign.offer(segment, arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +68,7 @@ class Recipient:
     position: int
     customer_id: str
     segment: Segment
+    arm: str | None
     language: str
     template: str
     offer_code: str
@@ -139,6 +131,7 @@ def _recipient(row: RowMapping, facts: Facts) -> Recipient:
         row["position"],
         row["customer_id"],
         Segment(row["segment"]),
+        row["arm"],
         row["language"],
         row["template"],
         row["offer_code"],

@@ -7,17 +7,36 @@ from typing import Any
 
 from habitue import plans, summaries
 from habitue.campaigns import find_campaign
+from habitue.costs import price_list
 from habitue.deliveries import Clock, Counts, delivery, run_folder
 from habitue.errors import LedgerError
 from habitue.facts import write_facts
 from habitue.house import House
-from habitue.plans import Shard
+from habitue.lake import Snapshot
+from habitue.plans import Base, Shard
 from habitue.recipients import Run, planned_customers
 
 
 def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[str]:
     """Plans the campaign's run of that date, once, and returns its shards."""
     campaign = find_campaign(campaign_name, house.shop)
+    snapshot = fresh_snapshot(house, on)
+    done = plans.plan(
+        house.engine,
+        campaign,
+        on=on,
+        at=at,
+        shop=house.shop,
+        base=Base(snapshot.id, snapshot.segments, snapshot.customers),
+        secret=house.secret,
+        price=price_list(campaign, house.shop, on),
+    )
+    gather_facts(house, Run.of(house.engine, done.run_id))
+    return [str(shard) for shard in plans.shards(house.engine, done.run_id)]
+
+
+def fresh_snapshot(house: House, on: date) -> Snapshot:
+    """The customer base to plan on: the last one of that day or before, if it is fresh enough to write to people."""
     snapshot = house.lake.latest(on)
     if snapshot is None:
         raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
@@ -27,24 +46,17 @@ def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[st
             f"the last good customer base is of {snapshot.on}, {age} days before {on}; {oldest} is the most: see in "
             "the DAG customer_base what has stopped it since (who died or objected in these days is not known here)"
         )
-    done = plans.plan(
-        house.engine,
-        campaign,
-        on=on,
-        at=at,
-        shop=house.shop,
-        snapshot_id=snapshot.id,
-        segments=snapshot.segments,
-        secret=house.secret,
-    )
-    run = Run.of(house.engine, done.run_id)
+    return snapshot
+
+
+def gather_facts(house: House, run: Run) -> None:
+    """What is known of the run's customers, from its snapshot, beside the run; once."""
     facts = run_folder(house, run) / "facts.parquet"
     if not facts.exists():
         frozen = house.lake.snapshot(run.snapshot_id)
         write_facts(
             planned_customers(house.engine, run.run_id), segments=frozen.segments, orders=frozen.orders, out=facts
         )
-    return [str(shard) for shard in plans.shards(house.engine, done.run_id)]
 
 
 def render(house: House, shard: str) -> Counts:

@@ -1,5 +1,4 @@
--- May messages of this run leave at this moment, and if not, why? The run is locked for sharing: who pauses or cancels
--- it waits for the claims under way, and none is committed after the pause is.
+-- May messages of this run leave at this moment, and if not, why?
 select case
         when exists (select from stop where lifted_at is null) then 'stopped'
         when r.state <> 'open' then r.state
@@ -14,4 +13,3 @@ select case
     coalesce(r.state_reason, (select reason from stop where lifted_at is null)) as reason
 from run r
 where r.run_id = :run_id
-for share of r

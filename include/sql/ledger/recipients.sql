@@ -1,5 +1,5 @@
 -- To whom do these messages go, and what is needed to write them?
-select m.message_id, m.customer_id, m.channel, m.segment, m.language, m.template, m.offer_code, m.position, m.state,
+select m.message_id, m.customer_id, m.channel, m.segment, m.language, m.template, m.arm, m.offer_code, m.position, m.state,
     c.civility, c.first_name, c.last_name, c.email, c.phone, c.phone_region, c.timezone,
     c.street, c.address_extra, c.postcode, c.city, c.country, k.valid_until
 from message m

@@ -9,16 +9,10 @@ select
     i.customer_id, i.civility, i.first_name, i.last_name, i.birth_date, i.language, i.email, i.phone,
     i.phone_region, i.timezone, i.street, i.address_extra, i.postcode, i.city, i.country, i.created_on,
     i.deceased_on, i.household, i.letter_barrier, i.email_barrier, i.call_barrier, i.snapshot_id, null,
-    mark('email:' || lower(normalize(trim(i.email), NFC)), :inner_pad, :outer_pad),
+    mark(email_value(i.email), :inner_pad, :outer_pad),
     mark('phone:' || i.phone, :inner_pad, :outer_pad),
-    case when i.street is not null then mark(
-        'letter:' || bare(coalesce(i.first_name, '') || coalesce(i.last_name, '')) || '|' || bare(i.street) || '|' || bare(i.postcode),
-        :inner_pad, :outer_pad
-    ) end,
-    mark(
-        'person:' || bare(coalesce(i.first_name, '') || coalesce(i.last_name, '')) || '|' || lower(normalize(trim(i.email), NFC)),
-        :inner_pad, :outer_pad
-    ),
+    mark(box_value(i.first_name, i.last_name, i.street, i.postcode), :inner_pad, :outer_pad),
+    mark(person_value(i.first_name, i.last_name, i.email), :inner_pad, :outer_pad),
     :mark_key
 from incoming_customer i
 where not exists (

@@ -30,6 +30,31 @@ create function bare(value text) returns text language sql immutable parallel sa
 $$
 """
 
+# The canonical values that marks are made of: as in suppressions.py, to the letter.
+VALUES = (
+    """
+create function email_value(email text) returns text language sql immutable parallel safe as $$
+    select 'email:' || lower(normalize(trim(email), NFC))
+$$
+""",
+    """
+create function box_value(first_name text, last_name text, street text, postcode text) returns text
+language sql immutable parallel safe as $$
+    select case when street is not null then
+        'letter:' || bare(coalesce(first_name, '') || coalesce(last_name, '')) || '|' || bare(street) || '|'
+        || bare(postcode)
+    end
+$$
+""",
+    """
+create function person_value(first_name text, last_name text, email text) returns text
+language sql immutable parallel safe as $$
+    select 'person:' || bare(coalesce(first_name, '') || coalesce(last_name, '')) || '|'
+        || lower(normalize(trim(email), NFC))
+$$
+""",
+)
+
 # Why a channel is closed to a customer: the first rule that applies, with the value that it saw; null = open.
 # `stable` for the dates that it writes: an immutable one would not be inlined, at five times the price.
 CLOSED = """
@@ -59,7 +84,7 @@ TALLIES = ("accepted", "refused", "unknown", "cancelled", "delivered", "hard_bou
 
 
 def upgrade() -> None:
-    for function in (DRAW, MARK, BARE, CLOSED):
+    for function in (DRAW, MARK, BARE, *VALUES, CLOSED):
         op.execute(function)
     op.create_table(
         "approval",
@@ -103,9 +128,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "source", sa.Text(), nullable=False, comment="who told it: sendgrid, bounce, printer, desk, person"
-        ),
+        sa.Column("source", sa.Text(), nullable=False, comment="who told it: sendgrid, bounce, printer, desk, person"),
         sa.Column(
             "source_key",
             sa.Text(),
@@ -132,9 +155,7 @@ def upgrade() -> None:
         sa.Column(
             "audience_sha256", sa.Text(), nullable=False, comment="over its messages: who, by which way and text"
         ),
-        sa.Column(
-            "content_sha256", sa.Text(), nullable=True, comment="over what was rendered, message by message"
-        ),
+        sa.Column("content_sha256", sa.Text(), nullable=True, comment="over what was rendered, message by message"),
         sa.CheckConstraint("channel in ('letter', 'email', 'call')", name=op.f("ck_shard_channel")),
         sa.PrimaryKeyConstraint("run_id", "channel", "shard", name=op.f("pk_shard")),
         comment="a run's parts and their tallies, kept by the statements that move messages: the breaker reads them",
@@ -241,7 +262,7 @@ def _widen_run() -> None:
         ("deliver_until", sa.DateTime(timezone=True), "planned_at", "later, a person must say so"),
     ):
         op.add_column("run", sa.Column(name, kind, nullable=True, comment=comment))
-        op.execute(f"update run set {name} = {before}")
+        op.execute(f"update run set {name} = {before}")  # noqa: S608 - fixed words
         op.alter_column("run", name, nullable=False)
     op.add_column("run", sa.Column("approvals_needed", sa.SmallInteger(), server_default="0", nullable=False))
     op.add_column("run", sa.Column("state", sa.Text(), server_default="open", nullable=False))
@@ -261,7 +282,16 @@ def _widen_run() -> None:
 
 
 def downgrade() -> None:
-    for name in ("judged_from", "state_at", "state_by", "state_reason", "state", "approvals_needed", "deliver_until", "cost_micros"):
+    for name in (
+        "judged_from",
+        "state_at",
+        "state_by",
+        "state_reason",
+        "state",
+        "approvals_needed",
+        "deliver_until",
+        "cost_micros",
+    ):
         op.drop_column("run", name)
     for name in ("content_sha256", "audience_sha256", "files", "shop", "number"):
         op.drop_column("run", name)
@@ -275,6 +305,9 @@ def downgrade() -> None:
         op.drop_table(name)
     for function in (
         "closed(text, text, text, text, date, date, date, int, int, int, int, int, int, int, text)",
+        "person_value(text, text, text)",
+        "box_value(text, text, text, text)",
+        "email_value(text)",
         "bare(text)",
         "mark(text, bytea, bytea)",
         "draw(text)",

@@ -1,0 +1,215 @@
+"""What a plan decides, in temporary tables of its transaction: nothing here is kept.
+
+1. `considered`: everyone in the audience at the run's snapshot, and the first rule that closes each channel to them.
+   For the person: erased, minor, deceased, complaint_open, payment_incident. For a channel: consent (no_consent,
+   objected, consent_expired), suppressed, unreachable, frequency_cap, recently_contacted.
+2. `seat`: preference by preference, who takes which way; household_served closes it to all but one of a letter box (a
+   letter) or of a person (an e-mail).
+3. `seat.arm`, `seat.cut`: the arm of the test; over_budget, over_capacity, the best customers served first.
+4. `decision`: a message with its text and its price, or the holdout, drawn last: the shop's own first, then the
+   campaign's.
+5. `refusal`: everyone else, with the first rule that applied to their preferred way and what it saw.
+6. `planned_message`: the messages in order, each in its shard.
+
+The order of rows changes nothing: every tie ends at the customer's id. A rule more takes no one in, but for the seats
+that it frees: a household's letter, the desk's capacity and the budget go to the next in line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from habitue.campaigns import Campaign
+from habitue.limits import Cap
+from habitue.shop import Shop
+from habitue.statements import statement
+from habitue.tables import Channel
+
+SHARD_SIZES = {Channel.LETTER: 250, Channel.EMAIL: 1000, Channel.CALL: 1_000_000}
+"""Messages a shard, until MOST_SHARDS a channel are reached; a call list is one file."""
+MOST_SHARDS = 8
+
+PriceOf = Callable[[Channel, str, str], int]
+"""What a message of that channel, template and language costs, in micros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a plan is asked."""
+
+    campaign: Campaign
+    shop: Shop
+    on: date
+    run_id: str
+    at: datetime
+    price: PriceOf
+
+    @property
+    def end_of_day(self) -> datetime:
+        """What was said by then is known on the run's day."""
+        return datetime.combine(self.on + timedelta(days=1), time(), self.shop.tz)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    audience: int
+    planned: int
+    held_out: int
+    excluded: int
+    cost_micros: int
+
+
+def years_before(on: date, years: int) -> date:
+    """The same day so many years ago; 28 February for the 29th where there was none."""
+    try:
+        return on.replace(year=on.year - years)
+    except ValueError:
+        return on.replace(year=on.year - years, day=28)
+
+
+def decide(connection: Connection, asked: Question, salt: str) -> Counts:
+    """Decides about everyone; `standing` says where they stood. The transaction must be rolled back or written from."""
+    _settings(connection, asked)
+    _choose(connection, asked.campaign, asked.on)
+    connection.execute(statement("plan/audience"), _audience_parameters(asked))
+    connection.execute(text("analyze considered"))
+    for preference in range(_most_ways(asked.campaign)):
+        connection.execute(statement("plan/seats"), {"preference": preference})
+        connection.execute(text("analyze seat"))
+    draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name}
+    if asked.campaign.arms:
+        connection.execute(statement("plan/arms"), draws)
+    if asked.campaign.budget is not None:
+        connection.execute(statement("plan/budget"), {"budget_micros": asked.campaign.budget * 10_000})
+    for channel, most in asked.campaign.effective_capacity(asked.shop).items():
+        if channel in _channels(asked.campaign):
+            connection.execute(statement("plan/capacity"), {"channel": channel, "most": most})
+    if asked.shop.holdout.share:
+        connection.execute(
+            statement("plan/shop_holdout"),
+            {
+                "seed": asked.shop.holdout.seed,
+                "share": asked.shop.holdout.share,
+                "year": asked.on.year,
+                "at": asked.at,
+            },
+        )
+    connection.execute(statement("plan/decisions"), {**draws, "holdout": asked.campaign.holdout, "year": asked.on.year})
+    connection.execute(text("analyze decision"))
+    connection.execute(statement("plan/exclusions"))
+    connection.execute(statement("plan/messages"), {"salt": salt, "most_shards": MOST_SHARDS})
+    return Counts(**connection.execute(statement("plan/counts")).mappings().one())
+
+
+def _channels(campaign: Campaign) -> set[Channel]:
+    return {way.channel for segment in campaign.groups for way in campaign.treatment(segment).ways}
+
+
+def _most_ways(campaign: Campaign) -> int:
+    return max(len(campaign.treatment(segment).ways) for segment in campaign.groups)
+
+
+def _settings(connection: Connection, asked: Question) -> None:
+    """The campaign as small tables that the questions join."""
+    campaign = asked.campaign
+    arms = list(campaign.arms) or [""]
+    ways: list[dict[str, Any]] = [
+        {"segment": segment, "preference": place, "channel": way.channel}
+        for segment in campaign.groups
+        for place, way in enumerate(campaign.treatment(segment).ways)
+    ]
+    wordings: list[dict[str, Any]] = [
+        {
+            "segment": way["segment"],
+            "arm": arm,
+            "channel": way["channel"],
+            "template": campaign.way(way["segment"], arm or None, way["channel"]).template,
+        }
+        for way in ways
+        for arm in arms
+    ]
+    prices: list[dict[str, Any]] = [
+        {"channel": channel, "template": name, "language": language, "cost": asked.price(channel, name, language)}
+        for channel, name in sorted({(row["channel"], row["template"]) for row in wordings})
+        for language in asked.shop.languages
+    ]
+    tables = {
+        "way (segment text, preference int, channel text)": ways,
+        "wording (segment text, arm text, channel text, template text)": wordings,
+        "price (channel text, template text, language text, cost_micros bigint)": prices,
+        "arm (arm text, above float, below float)": _arm_bounds(campaign),
+        "shard_size (channel text, size int)": [{"channel": c, "size": size} for c, size in SHARD_SIZES.items()],
+        "seat (customer_id text, channel text, preference int, box text, host text, arm text default '', cut text)": [],
+    }
+    for table, rows in tables.items():
+        connection.execute(text(f"create temp table {table} on commit drop"))
+        if rows:
+            names = ", ".join(f":{name}" for name in rows[0])
+            connection.execute(text(f"insert into {table.split(' ')[0]} values ({names})"), rows)  # noqa: S608 - ours
+
+
+def _arm_bounds(campaign: Campaign) -> list[dict[str, Any]]:
+    """Each arm's piece of [0, 1), the last one to its very end."""
+    bounds, above = [], 0.0
+    for name, share in campaign.arms.items():
+        bounds.append({"arm": name, "above": above, "below": above + share})
+        above += share
+    if bounds:
+        bounds[-1]["below"] = 2.0
+    return bounds
+
+
+def _choose(connection: Connection, campaign: Campaign, on: date) -> None:
+    """Whom the audience's own question names, if it has one."""
+    if campaign.audience.sql is None:
+        connection.execute(text("create temp table chosen (customer_id text) on commit drop"))
+        return
+    named = f"audience/{campaign.audience.sql}"
+    connection.execute(
+        text(f"create temp table chosen on commit drop as {statement(named).text}"),
+        {"on": on, **campaign.audience.parameters},
+    )
+    connection.execute(text("analyze chosen"))
+
+
+def _audience_parameters(asked: Question) -> dict[str, Any]:
+    campaign, filters = asked.campaign, asked.campaign.audience.filters
+    caps = campaign.effective_caps(asked.shop)
+    pauses = {channel: campaign.pause_days.get(channel, 0) for channel in Channel}
+    return {
+        "on": asked.on,
+        "zone": asked.shop.timezone,
+        "end_of_day": asked.end_of_day,
+        "run_id": asked.run_id,
+        "campaign": campaign.name,
+        "segments": [segment.value for segment in campaign.groups],
+        "channels": [channel.value for channel in sorted(_channels(campaign))],
+        "chosen": campaign.audience.sql is not None,
+        "adult_since": years_before(asked.on, asked.shop.validation.minor_age),
+        "consent_days": asked.shop.calls.consent_days,
+        **_cap_parameters(caps),
+        **{f"{channel}_pause": days for channel, days in pauses.items()},
+        "rest_days": campaign.rest_days,
+        "longest": max(campaign.rest_days, *pauses.values(), *(cap.days for cap in caps.values())),
+        "score_least": filters.score and filters.score.least,
+        "score_most": filters.score and filters.score.most,
+        "spend_least": filters.spend and filters.spend.least,
+        "spend_most": filters.spend and filters.spend.most,
+        "days_since_least": filters.days_since and filters.days_since.least,
+        "days_since_most": filters.days_since and filters.days_since.most,
+        "tiers": filters.tier and list(filters.tier),
+        "languages": filters.language and list(filters.language),
+        "regions": filters.region and list(filters.region),
+    }
+
+
+def _cap_parameters(caps: dict[str, Cap]) -> dict[str, int]:
+    return {
+        **{f"{name}_most": cap.most for name, cap in caps.items()},
+        **{f"{name}_days": cap.days for name, cap in caps.items()},
+    }

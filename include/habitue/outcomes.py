@@ -1,0 +1,81 @@
+"""What came of messages after they left, as providers, printers and the desk tell it: kept once, in any order.
+
+An event that carries our message's id also settles what was in doubt: who was delivered to, or bounced, had been
+written to; a mail that the provider dropped had not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from habitue import controls, ledger
+from habitue.limits import Breaker
+from habitue.statements import statement
+from habitue.tables import OutcomeKind, State
+
+NEVER_LEFT = frozenset({OutcomeKind.DROPPED})
+"""What says that nothing reached anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `source_key` is the source's own name for it: told twice, it is kept once."""
+
+    message_id: UUID
+    kind: OutcomeKind
+    occurred_at: datetime
+    source: str
+    source_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    new: int
+    settled: int
+    """messages that were in doubt and no longer are"""
+    paused: dict[str, str]
+    """runs that the circuit breaker paused, and why"""
+
+
+def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datetime) -> Recorded:
+    """Keeps what is new of these events, settles what was in doubt, and lets the circuit breaker judge their runs.
+
+    Events of messages that the ledger does not know are left out.
+    """
+    if not events:
+        return Recorded(0, 0, {})
+    with engine.begin() as connection:
+        news = connection.execute(
+            statement("outcomes/record"),
+            {
+                "ids": [event.message_id for event in events],
+                "kinds": [event.kind.value for event in events],
+                "moments": [event.occurred_at for event in events],
+                "sources": [event.source for event in events],
+                "keys": [event.source_key for event in events],
+                "at": at,
+            },
+        ).all()
+    known = {row.message_id: _said(OutcomeKind(row.kind)) for row in news if row.state == State.UNKNOWN}
+    # Whatever else is told of it: a message that reached somebody had left.
+    known |= {
+        row.message_id: _said(OutcomeKind(row.kind))
+        for row in news
+        if row.state == State.UNKNOWN and row.kind not in NEVER_LEFT
+    }
+    settled = ledger.resolve(engine, known, at=at)
+    paused = {
+        run_id: why
+        for run_id in sorted({row.run_id for row in news})
+        if (why := controls.judge(engine, run_id, rules, at=at)) is not None
+    }
+    return Recorded(len(news), len(settled), paused)
+
+
+def _said(kind: OutcomeKind) -> tuple[State, str | None]:
+    return (State.REFUSED, kind.value) if kind in NEVER_LEFT else (State.ACCEPTED, f"told by an event: {kind}")
