@@ -270,7 +270,8 @@ def test_a_worker_killed_in_the_middle_of_the_outbox_loses_nobody_and_doubles_no
         "    if len(made) > 5: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return write(self, mail)\n"
         "senders.Outbox._write = counted\n"
-        "runs.deliver(House.of(os.environ), sys.argv[1], on=date(2026, 10, 1), now=lambda: datetime(2026, 10, 1, 6, tzinfo=UTC))\n"
+        "now = datetime(2026, 10, 1, 6, tzinfo=UTC)\n"
+        "runs.deliver(House.of(os.environ), sys.argv[1], on=date(2026, 10, 1), now=lambda: now)\n"
     )
     environment = {
         **os.environ,
