@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
+from habitue import clock
 from habitue.errors import BatchRefused, LedgerError, SettingError, TemplateError
 from habitue.house import House
 from habitue.shop import Shop
@@ -43,11 +44,7 @@ def run_day(context: dict[str, Any]) -> date:
 
 def now() -> datetime:
     """The moment, in UTC; on the day HABITUE_TODAY where a demonstration plays a day of the past."""
-    real = datetime.now(UTC)
-    if played := os.environ.get("HABITUE_TODAY"):
-        zone = shop().tz
-        return datetime.combine(date.fromisoformat(played), real.astimezone(zone).time(), zone).astimezone(UTC)
-    return real
+    return clock.now(os.environ, shop().tz)
 
 
 def today(context: dict[str, Any]) -> date:

@@ -28,9 +28,9 @@ def test_the_package_knows_no_airflow_and_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_nobody_reads_the_clock() -> None:
+def test_nobody_reads_the_clock_but_the_one_at_the_door() -> None:
     clock = re.compile(r"\b(datetime\.(now|utcnow|today)|date\.today|time\.time)\(")
-    assert [path.name for path in MODULES if clock.search(path.read_text("utf-8"))] == []
+    assert [path.name for path in MODULES if clock.search(path.read_text("utf-8"))] == ["clock.py"]
 
 
 def test_every_sql_file_says_which_question_it_answers_and_is_asked() -> None:
