@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from habitue.campaigns import Campaign
 from habitue.suppressions import MarkKey
 
-CUSTOMERS = 1_000_000
+CUSTOMERS = int(__import__("os").environ.get("N", "1000000"))
 SAMPLE = 20_000
 ON = date(2026, 10, 1)
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
@@ -103,6 +103,12 @@ def campaign() -> Campaign:
             "arms": {"a": 0.5, "b": 0.5},
             "budget": 900_000,
             "capacity": {"letter": 400_000},
+            "approval": {
+                "recipients": 2_000_000,
+                "cost": 9_000_000,
+                "second_recipients": 2_000_000,
+                "second_cost": 9_000_000,
+            },
             "caps": {"email": {"most": 2, "days": 30}, "any": {"most": 3, "days": 90}},
         }
     )

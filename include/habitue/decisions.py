@@ -67,7 +67,8 @@ class Counts:
 
 SEAT = (
     "seat (customer_id text, channel text, preference int, box text, host text, arm text, cut text, segment text, "
-    "language text, lifetime_cents bigint, last_day date, template text, cost_micros bigint)"
+    "language text, lifetime_cents bigint, last_day date, template text, cost_micros bigint, draw float, "
+    "shop_draw float)"
 )
 
 
@@ -81,11 +82,16 @@ def years_before(on: date, years: int) -> date:
 
 def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     """Decides about everyone; `standing` says where they stood. The transaction must be rolled back or written from."""
+    # Every join here is of all customers with all: where PostgreSQL takes one side for small, a loop would take hours.
+    connection.execute(text("set local enable_nestloop = off"))
     _settings(connection, asked)
     _choose(connection, asked.campaign, asked.on)
     connection.execute(statement("plan/audience"), _audience_parameters(asked))
     connection.execute(text("analyze considered"))
-    draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name}
+    draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name, "year": asked.on.year}
+    if asked.shop.holdout.share:
+        drawn = {"seed": asked.shop.holdout.seed, "share": asked.shop.holdout.share, "at": asked.at}
+        connection.execute(statement("plan/shop_holdout"), {"year": asked.on.year, **drawn})
     for preference in range(_most_ways(asked.campaign)):
         connection.execute(statement("plan/seats"), {"preference": preference, **draws})
         connection.execute(text("analyze seat"))
@@ -94,18 +100,7 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     for channel, most in asked.campaign.effective_capacity(asked.shop).items():
         if channel in _channels(asked.campaign):
             connection.execute(statement("plan/capacity"), {"channel": channel, "most": most})
-    if asked.shop.holdout.share:
-        connection.execute(
-            statement("plan/shop_holdout"),
-            {
-                "seed": asked.shop.holdout.seed,
-                "share": asked.shop.holdout.share,
-                "year": asked.on.year,
-                "at": asked.at,
-            },
-        )
-    connection.execute(statement("plan/decisions"), {**draws, "holdout": asked.campaign.holdout, "year": asked.on.year})
-    connection.execute(text("analyze decision"))
+    connection.execute(statement("plan/decisions"))
     connection.execute(statement("plan/exclusions"))
     connection.execute(statement("plan/messages"), {"salt": salt, "most_shards": MOST_SHARDS})
     return Counts(**connection.execute(statement("plan/counts")).mappings().one())
@@ -149,6 +144,7 @@ def _settings(connection: Connection, asked: Question) -> None:
         "price (channel text, template text, language text, cost_micros bigint)": prices,
         "arm (arm text, below float)": _arm_bounds(campaign),
         "shard_size (channel text, size int)": [{"channel": c, "size": size} for c, size in SHARD_SIZES.items()],
+        "share (holdout float)": [{"holdout": campaign.holdout}],
         SEAT: [],
     }
     for table, rows in tables.items():
