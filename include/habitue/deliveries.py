@@ -32,9 +32,10 @@ from habitue.ledger import Outcome
 from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
 from habitue.mime import Mail, Origin, write
 from habitue.plans import Shard
+from habitue.providers import open_sender
 from habitue.recipients import Recipient, Run, recipients
 from habitue.salutations import salutation
-from habitue.senders import Outbox, Receipt, Sender, Status, replace_file
+from habitue.senders import Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
 from habitue.tables import Channel, State
 from habitue.texts import NO_BREAK, Text, load_text, long_date, money
@@ -138,7 +139,7 @@ def delivery(house: House, shard: Shard) -> Delivery:
         case Channel.LETTER:
             return Letters(desk)
         case Channel.EMAIL:
-            return Emails(desk, Outbox(house.out / "emails"))
+            return Emails(desk, open_sender(house.shop, house.access, out=house.out))
         case Channel.CALL:
             return Calls(desk)
 

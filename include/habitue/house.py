@@ -7,7 +7,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,11 @@ from sqlalchemy import Engine
 from habitue import database
 from habitue.errors import SettingError
 from habitue.lake import Lake
+from habitue.providers import Access
 from habitue.shop import Shop, load_shop
 from habitue.sources import SourceSpec, load_source
+
+_PASSWORDS = {"smtp": "HABITUE_SMTP_PASSWORD", "sendgrid": "HABITUE_SENDGRID_KEY"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class House:
     out: Path
     database_url: str
     secret_setting: str | None = None
+    access: Access = field(default_factory=Access)
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -45,11 +49,13 @@ class House:
         HABITUE_OUT      where results land; default `var/demo`
         HABITUE_DATABASE_URL   the base, or HABITUE_DATABASE_URL_FILE with it inside
         HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
+        HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
         """
         spec = _source(settings)
+        shop = load_shop(overrides=spec.shop)
         return cls(
             source=spec,
-            shop=load_shop(overrides=spec.shop),
+            shop=shop,
             out=Path(settings.get("HABITUE_OUT") or "var/demo").resolve(),
             database_url=_needed(
                 settings,
@@ -57,6 +63,7 @@ class House:
                 "the base is a PostgreSQL, e.g. postgresql://user:password@host/habitue",
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
+            access=Access(password=_secret(settings, _PASSWORDS.get(shop.sender.kind, ""))),
         )
 
     @cached_property
