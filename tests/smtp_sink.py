@@ -22,6 +22,7 @@ import re
 import socket
 import ssl
 import struct
+import threading
 from argparse import ArgumentParser
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,7 @@ class SmtpSink:
         self.peak: Counter[str] = Counter()
         self.port = 0
         self._server: asyncio.Server | None = None
+        self._sessions: set[_Session] = set()
 
     @property
     def taken(self) -> list[str]:
@@ -81,6 +83,19 @@ class SmtpSink:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+
+    def hang_up(self) -> None:
+        """Ends every connection, as a server does that has waited long enough. From any thread."""
+        gone = threading.Event()
+
+        def leave() -> None:
+            for session in list(self._sessions):
+                session.leave("421 4.4.2 idle for too long")
+            gone.set()
+
+        assert self._server is not None
+        self._server.get_loop().call_soon_threadsafe(leave)
+        assert gone.wait(10)
 
 
 class _Session(asyncio.Protocol):
@@ -99,10 +114,12 @@ class _Session(asyncio.Protocol):
         self.transport = transport
         self.secure = self.secure or self.sink.security == "tls"
         self.sink.connections += 1
+        self.sink._sessions.add(self)
         transport.write(b"220 sink ESMTP\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        self.sink._sessions.discard(self)
         self._ended()
 
     def data_received(self, data: bytes) -> None:
