@@ -68,26 +68,25 @@ S = TypeVar("S", bound=Server)
 @contextmanager
 def running(server: S, port: int = 0) -> Iterator[S]:
     """The server in a thread with a loop of its own; its `port` is set before this returns."""
-    started, loop = threading.Event(), asyncio.new_event_loop()
+    started, ended = threading.Event(), asyncio.Event()
+    loop: asyncio.AbstractEventLoop | None = None
 
-    async def start() -> None:
+    async def run() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
         await server.start(port)
         started.set()
+        await ended.wait()
+        await server.stop()
 
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        loop.create_task(start())
-        loop.run_forever()
-        loop.run_until_complete(server.stop())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
     assert started.wait(10), "the test server did not start"
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        assert loop is not None
+        loop.call_soon_threadsafe(ended.set)
         thread.join(10)
 
 

@@ -45,7 +45,8 @@ Finding = tuple[str, str]
 
 
 class SendGridStub:
-    """`latency` in seconds; `bad` are message ids whose address it does not like; `asked` keeps the bodies."""
+    """`latency` in seconds; `bad` are message ids whose address it does not like; `reset`, `remaining` and `date` are
+    what it says of its rate limit; `asked` keeps the bodies."""
 
     def __init__(
         self,
@@ -56,6 +57,8 @@ class SendGridStub:
         faults: Faults | None = None,
         latency: float = 0,
         reset: str = "0",
+        remaining: str = "100",
+        date: str | None = None,
         bad: frozenset[str] = frozenset(),
         bad_field: str | None = None,
         keep: bool = True,
@@ -66,6 +69,8 @@ class SendGridStub:
         self.faults = faults or Faults()
         self.latency = latency
         self.reset = reset
+        self.remaining = remaining
+        self.date = date
         self.bad = bad
         self.bad_field = bad_field
         self.keep = keep
@@ -108,7 +113,7 @@ class SendGridStub:
                     return
                 writer.write(answer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
@@ -137,7 +142,11 @@ class SendGridStub:
                 await asyncio.sleep(3600)
         if asked.get("mail_settings", {}).get("sandbox_mode", {}).get("enable") is True:
             return _http("200 OK")
-        return _http("202 Accepted", f"X-Message-Id: M{self.requests}\r\nX-RateLimit-Remaining: 100\r\n")
+        return _http("202 Accepted", f"X-Message-Id: M{self.requests}\r\n{self._rate(self.remaining)}")
+
+    def _rate(self, remaining: str) -> str:
+        date = f"Date: {self.date}\r\n" if self.date else ""
+        return f"X-RateLimit-Remaining: {remaining}\r\nX-RateLimit-Reset: {self.reset}\r\n{date}"
 
     def _refusal(self, head: bytes, body: bytes, asked: dict[str, Any], fault: str | None) -> bytes | None:
         sent_key = _KEY.search(head)
@@ -152,7 +161,7 @@ class SendGridStub:
         if fault == "garbage 400":
             return _http("400 Bad Request", body=b"<html>")
         if fault in _STATUS:
-            return _errors(f"{fault} fault", None, f"X-RateLimit-Reset: {self.reset}\r\n" if fault == "429" else "")
+            return _errors(f"{fault} fault", None, self._rate("0") if fault == "429" else "")
         found = next(self._wrong(body, asked), None)
         if found:
             self.findings.append(found)

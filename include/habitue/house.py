@@ -63,7 +63,7 @@ class House:
                 "the base is a PostgreSQL, e.g. postgresql://user:password@host/habitue",
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
-            access=Access(password=_secret(settings, _PASSWORDS.get(shop.sender.kind, ""))),
+            access=_access(settings, shop.sender.kind),
         )
 
     @cached_property
@@ -109,6 +109,11 @@ def _secret(settings: Mapping[str, str], name: str) -> str | None:
     if file := settings.get(f"{name}_FILE"):
         return Path(file).read_text("utf-8").strip()
     return None
+
+
+def _access(settings: Mapping[str, str], kind: str) -> Access:
+    name = _PASSWORDS.get(kind)
+    return Access(password=_secret(settings, name)) if name else Access()
 
 
 def _needed(settings: Mapping[str, str], name: str, why: str) -> str:

@@ -205,8 +205,8 @@ def payload(mails: Sequence[Mail], *, sandbox: bool) -> bytes:
     message.add_content(helpers.Content("text/html", first.html))
     message.add_header(helpers.Header("List-ID", f"<{first.origin.list_id}>"))
     message.add_header(helpers.Header("Content-Language", first.language))
-    for one in mails:
-        message.add_personalization(_personalization(one))
+    for place, one in enumerate(mails):
+        message.add_personalization(_personalization(one), index=place)
     tracking = helpers.TrackingSettings()
     tracking.click_tracking = helpers.ClickTracking(False, False)
     tracking.open_tracking = helpers.OpenTracking(False)
