@@ -35,7 +35,7 @@ _ADDRESS = re.compile(rb"(?:FROM|TO):<([^>]*)>", re.IGNORECASE)
 
 class SmtpSink:
     """`security`: none, starttls or tls, with `tls` as the server's side. `login`: the name and password it asks for.
-    `keep`: whole messages are kept in `messages`, as they came, dots unstuffed."""
+    `room`: connections that it likes. `keep`: whole messages are kept in `messages`, as they came, dots unstuffed."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class SmtpSink:
         ways: str = "PLAIN LOGIN",
         pipelining: bool = True,
         delay: float = 0.05,
+        room: int | None = None,
         keep: bool = False,
     ) -> None:
         self.record = Record(record)
@@ -58,6 +59,7 @@ class SmtpSink:
         self.ways = ways
         self.pipelining = pipelining
         self.delay = delay
+        self.room = room
         self.keep = keep
         self.messages: list[bytes] = []
         self.envelopes: list[tuple[str, str]] = []
@@ -83,6 +85,9 @@ class SmtpSink:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+        for session in list(self._sessions):
+            session.transport.abort()
+        await asyncio.sleep(0.01)  # until all have noticed
 
     def hang_up(self) -> None:
         """Ends every connection, as a server does that has waited long enough. From any thread."""
@@ -115,6 +120,9 @@ class _Session(asyncio.Protocol):
         self.secure = self.secure or self.sink.security == "tls"
         self.sink.connections += 1
         self.sink._sessions.add(self)
+        if self.sink.room is not None and len(self.sink._sessions) > self.sink.room:
+            self.leave("421 4.7.0 too many connections")
+            return
         transport.write(b"220 sink ESMTP\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -201,6 +201,14 @@ def test_connections_that_the_server_closed_in_the_meantime_put_no_mail_in_doubt
     assert sink.connections == 8
 
 
+def test_a_server_that_likes_fewer_connections_gets_every_mail_over_those(tmp_path: Path) -> None:
+    sink = SmtpSink(tmp_path / "taken", room=2, faults=Faults({"slow": 1.0}), delay=0.003)
+    with sending(sink, connections=6) as sender:
+        answer = sender.send(people(60))
+    assert statuses(answer) == ["accepted"] * 60
+    assert answer.stopped is None
+
+
 CHAOS = {
     **dict.fromkeys(["mail 421", "mail 450", "mail garbage", "rcpt 450", "rcpt reset", "data 451"], 0.02),
     **dict.fromkeys(["dot 421", "dot 451", "reset early", "reset late", "dot garbage"], 0.02),

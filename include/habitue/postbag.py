@@ -127,7 +127,7 @@ class Postbag:
     async def ready(self) -> bool:
         """Waits until a parcel may leave; False when there will be none."""
         while self._open() is None:
-            if self.stopped or not (self._waits() or self._under_way):
+            if self.stopped or not (self.waits() or self._under_way):
                 self._changed.set()
                 return False
             await self._change(self._delay())
@@ -136,7 +136,7 @@ class Postbag:
     def _open(self) -> str | None:
         """The domain of the parcel that may leave next."""
         now = self.now()
-        if self.stopped or now < self._resume_at or (self._waits() and self._silent()):
+        if self.stopped or now < self._resume_at or (self.waits() and self._silent()):
             return None
         while self._later and self._later[0][0] <= now:
             self.put(heappop(self._later)[2])
@@ -170,7 +170,8 @@ class Postbag:
         ]
         return max(0.001, min(1.0, max(min(ready, default=1.0), self._resume_at - now)))
 
-    def _waits(self) -> bool:
+    def waits(self) -> bool:
+        """Whether some are still to leave, now or later."""
         return bool(self._later) or any(self._waiting.values())
 
     def _gates_of(self, domain: str) -> list[_Gate]:

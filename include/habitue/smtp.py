@@ -73,6 +73,8 @@ class Smtp:
     async def _quit(self) -> None:
         await asyncio.gather(*(connection.quit() for connection in self._idle))
         self._idle.clear()
+        for _ in range(3):  # until what was hung up is closed as well
+            await asyncio.sleep(0)
 
     async def _send(self, batch: Sequence[Mail]) -> Receipts:
         for _ in range(3):  # lets kept connections notice who hung up since
@@ -82,12 +84,15 @@ class Smtp:
         for place in range(len(batch)):
             bag.put(Letter([place]))
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(self._work(bag))
+            tasks = [group.create_task(self._work(bag)) for _ in range(workers)]
+        for why in filter(None, (task.result() for task in tasks)):
+            if bag.waits():
+                bag.stop(SendError(f"{self.server.place}: {why}, time and again; try later", permanent=False))
         return bag.receipts()
 
-    async def _work(self, bag: Postbag) -> None:
-        """One connection after the other, until the bag is empty or nobody lets us in any more."""
+    async def _work(self, bag: Postbag) -> str | None:
+        """One connection after the other, until the bag is empty. Why, where nobody lets us in any more: a server may
+        like fewer connections than we do, so the others go on."""
         failed = 0
         while await bag.ready():
             connection = None
@@ -105,9 +110,10 @@ class Smtp:
                 connection.abort(why)
             failed = 0 if connection is not None and connection.carried else failed + 1
             if failed >= self.patience.tries:
-                bag.stop(SendError(f"{self.server.place}: {why}, {failed} times in a row; try later", permanent=False))
+                return why
             if failed:
                 await bag.rest(self.patience.pause(failed))
+        return None
 
     async def _connected(self) -> Connection:
         while self._idle:

@@ -152,10 +152,11 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     async def quit(self) -> None:
-        """Takes leave, and hangs up whatever the answer."""
+        """Takes leave, and hangs up whatever the answer, soon."""
         try:
             if self.fresh:
-                await self.ask(b"QUIT")
+                self.write(b"QUIT\r\n")
+                await self.reply(0.05)
         except Lost:
             pass
         if self._transport is not None:
