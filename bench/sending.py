@@ -64,13 +64,11 @@ def by_sendgrid(mails: Iterator[Mail], port: int) -> None:
 
 
 def by_its_client(mails: Iterator[Mail], port: int) -> None:
-    import json
-
     from sendgrid import SendGridAPIClient
 
     client = SendGridAPIClient("key", host=f"http://127.0.0.1:{port}")
     for one in mails:
-        answer = client.client.mail.send.post(request_body=json.loads(payload([one], sandbox=False)))
+        answer = client.client.mail.send.post(request_body=payload([one], sandbox=False))
         assert answer.status_code == 202
 
 

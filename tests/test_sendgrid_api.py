@@ -89,7 +89,7 @@ def test_our_requests_keep_sendgrids_own_contract(tmp_path: Path) -> None:
 
 def test_a_request_says_what_the_mail_says_and_nothing_more_about_anna(tmp_path: Path) -> None:
     anna = mail(1, to_name="Lefèvre, Anna; 2nd", to_address="anna@müller.example")
-    asked = json.loads(payload([anna], sandbox=False))
+    asked = payload([anna], sandbox=False)
     assert asked == {
         "personalizations": [
             {
@@ -112,7 +112,7 @@ def test_a_request_says_what_the_mail_says_and_nothing_more_about_anna(tmp_path:
             "subscription_tracking": {"enable": False},
         },
     }
-    assert json.loads(payload([anna], sandbox=True))["mail_settings"] == {"sandbox_mode": {"enable": True}}
+    assert payload([anna], sandbox=True)["mail_settings"] == {"sandbox_mode": {"enable": True}}
 
 
 # Who travels together

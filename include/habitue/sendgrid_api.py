@@ -111,7 +111,8 @@ class SendGrid:
         while await bag.ready():
             if (parcel := bag.take()) is None:
                 continue
-            body = payload([bag.mails[place] for place in parcel.places], sandbox=self.sandbox)
+            asked = payload([bag.mails[place] for place in parcel.places], sandbox=self.sandbox)
+            body = json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode()
             parcel.in_doubt = True
             try:
                 async with session.post("/v3/mail/send", data=body, allow_redirects=False) as response:
@@ -192,7 +193,7 @@ def together(mails: Sequence[Mail], places: Iterable[int]) -> Iterator[list[int]
         yield from requests
 
 
-def payload(mails: Sequence[Mail], *, sandbox: bool) -> bytes:
+def payload(mails: Sequence[Mail], *, sandbox: bool) -> dict[str, Any]:
     """The body of a request for mails that share their content. They were checked before."""
     from sendgrid.helpers import mail as helpers
 
@@ -214,7 +215,8 @@ def payload(mails: Sequence[Mail], *, sandbox: bool) -> bytes:
     message.tracking_settings = tracking
     if sandbox:
         message.mail_settings = helpers.MailSettings(sandbox_mode=helpers.SandBoxMode(True))
-    return json.dumps(message.get(), ensure_ascii=False, separators=(",", ":")).encode()
+    asked: dict[str, Any] = message.get()
+    return asked
 
 
 def _personalization(mail: Mail) -> Any:
