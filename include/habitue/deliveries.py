@@ -35,9 +35,10 @@ from habitue.ledger import Outcome
 from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
 from habitue.mime import Mail, Origin, write
 from habitue.plans import Shard
+from habitue.providers import open_sender
 from habitue.recipients import Recipient, Run, recipients
 from habitue.salutations import salutation
-from habitue.senders import Outbox, Receipt, Sender, Status, replace_file
+from habitue.senders import Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
 from habitue.tables import Channel, RunState, State
 from habitue.texts import NO_BREAK, Text, load_text, long_date, money
@@ -164,7 +165,7 @@ def delivery(house: House, shard: Shard) -> Delivery:
         case Channel.LETTER:
             return Letters(desk)
         case Channel.EMAIL:
-            return Emails(desk, Outbox(house.out / "emails"))
+            return Emails(desk, open_sender(house.shop, house.access, out=house.out))
         case Channel.CALL:
             return Calls(desk)
 
@@ -326,8 +327,7 @@ class Emails:
         with closing(self.sender):
             while claimed := self._claim(shard, on=on, now=now):
                 counts["cancelled"] += claimed.cancelled
-                people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
-                answer = self.sender.send([self.mail(who) for who in people])
+                answer = self.sender.send(self._mails(shard, claimed.messages, now))
                 self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now())
                 controls.judge(engine, shard.run_id, self.desk.house.shop.breaker, at=now())
                 for receipt in answer.receipts:
@@ -337,6 +337,14 @@ class Emails:
         if held := counts.pop("held"):
             raise SendError(f"Shard {shard}: {held} mails were put off by the provider; deliver again", permanent=False)
         return counts
+
+    def _mails(self, shard: Shard, claimed: frozenset[UUID], now: Clock) -> list[Mail]:
+        """The claimed mails. Where one can't be made none has left: the claim is given back."""
+        try:
+            return [self.mail(who) for who in self.desk.people(shard, State.CLAIMED, only=claimed)]
+        except BaseException:
+            self.desk.settle((Outcome(one, State.PLANNED) for one in claimed), now())
+            raise
 
     def journal(self, shard: Shard) -> Journal:
         return Journal(self.desk.work / "claims" / f"email-{shard.number:03}.log")
