@@ -165,9 +165,13 @@ def settle(engine: Engine, folder: Path) -> int:
     shop, total = load_shop(), 0
     caps = campaign().effective_caps(shop)
     for shard in shards(engine, f"quarterly_letter:{ON}"):
+        after = 0
         while shard.channel is Channel.EMAIL and (
-            claimed := ledger.claim(engine, shard, worker="bench", on=ON, at=AT, shop=shop, caps=caps, most=1000)
+            claimed := ledger.claim(
+                engine, shard, worker="bench", on=ON, at=AT, shop=shop, caps=caps, most=1000, after=after
+            )
         ):
+            after = claimed.last
             outcomes = [ledger.Outcome(one, State.ACCEPTED) for one in claimed.messages]
             total += ledger.settle(engine, outcomes, worker="bench", at=AT)
     return total

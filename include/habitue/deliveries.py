@@ -91,7 +91,7 @@ class Desk:
     def check(self, shard: Shard) -> None:
         controls.check(self.house.engine, shard, self.house.shop)
 
-    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool) -> ledger.Claim:
+    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool, after: int = 0) -> ledger.Claim:
         """A claim of the shard's messages. Waiting where none may leave now; nothing to claim where the run is
         cancelled."""
         claimed = ledger.claim(
@@ -104,6 +104,7 @@ class Desk:
             caps=self.run.campaign.effective_caps(self.house.shop),
             most=most,
             again=again,
+            after=after,
         )
         if claimed.shut and claimed.shut != RunState.CANCELLED:
             raise Waiting(_waits(shard.run_id, claimed), why=claimed.shut)
@@ -325,7 +326,9 @@ class Emails:
             counts["unknown"] = ledger.expire(engine, shard, at=now(), again=at_least_once)
             counts["unknown"] += ledger.doubt(engine, self.journal(shard).claims(), at=now())
         with closing(self.sender):
-            while claimed := self._claim(shard, on=on, now=now):
+            after = 0
+            while claimed := self._claim(shard, on=on, now=now, after=after):
+                after = claimed.last
                 counts["cancelled"] += claimed.cancelled
                 answer = self.sender.send(self._mails(shard, claimed.messages, now))
                 self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now())
@@ -349,13 +352,15 @@ class Emails:
     def journal(self, shard: Shard) -> Journal:
         return Journal(self.desk.work / "claims" / f"email-{shard.number:03}.log")
 
-    def _claim(self, shard: Shard, *, on: date, now: Clock) -> ledger.Claim:
+    def _claim(self, shard: Shard, *, on: date, now: Clock, after: int) -> ledger.Claim:
         """A claim, noted in the journal before anything leaves. Waiting outside the campaign's hours."""
         window = self.desk.run.campaign.window
         if (opens := window.open_at(now(), self.desk.house.shop.tz)) is not None:
             raise Waiting(f"{shard.run_id}: mails leave {window.hours} only", why="outside_hours", until=opens)
         again = self.sender.idempotent
-        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
+        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again, after=after)
+        if not claimed and after:  # what another worker has given back stands further up
+            claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
         if claimed.messages and not again:
             self.journal(shard).add(claimed.messages)
         return claimed
