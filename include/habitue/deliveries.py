@@ -41,7 +41,7 @@ from habitue.salutations import salutation
 from habitue.senders import Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
 from habitue.tables import Channel, RunState, State
-from habitue.texts import NO_BREAK, Text, load_text, long_date, money
+from habitue.texts import NO_BREAK, Text, load_text, long_date, money, typography
 
 CLAIM = 500
 """Mails claimed at a time: a worker that dies leaves at most so many in doubt."""
@@ -121,13 +121,22 @@ class Desk:
         offer = self.run.offer(who.segment, who.arm)
         return {
             "code": grouped(who.offer_code),
-            "text": offer.text[who.language],  # type: ignore[index]
+            "text": typography(offer.text[who.language], who.language),  # type: ignore[index]
             "valid_until": offer.valid_until(self.run.on),
             "url": self.offer_url(who),
         }
 
     def offer_url(self, who: Recipient) -> str:
         return f"{self.house.shop.website}/o/{who.offer_code}"
+
+    def facts_words(self, who: Recipient) -> dict[str, object]:
+        """What copy may know of a customer's purchases: days with a purchase, in all and in the last year."""
+        return {
+            "last_purchase": who.facts.last_day,
+            "favourite": self.favourite(who),
+            "purchases": who.facts.lifetime_days,
+            "this_year": who.facts.purchase_days,
+        }
 
     def favourite(self, who: Recipient) -> str | None:
         return who.facts.favourites[0] if who.facts.favourites else None
@@ -232,11 +241,7 @@ class Letters:
             sequence=sequence,
             address=postal_lines(who),
             customer=who.customer,
-            facts={
-                "last_purchase": last and long_date(last, who.language),
-                "favourite": self.desk.favourite(who),
-                "purchases": who.facts.lifetime_days,
-            },
+            facts={**self.desk.facts_words(who), "last_purchase": last and long_date(last, who.language)},
             offer={**offer, "valid_until": long_date(until, who.language) if isinstance(until, date) else until},
             offer_url=self.desk.offer_url(who),
             shop=self.desk.house.shop,
@@ -380,11 +385,7 @@ class Emails:
                     who.language,
                     channel="email",
                 ),
-                "facts": {
-                    "last_purchase": who.facts.last_day,
-                    "favourite": self.desk.favourite(who),
-                    "purchases": who.facts.lifetime_days,
-                },
+                "facts": self.desk.facts_words(who),
                 "offer": self.desk.offer_words(who),
                 "unsubscribe_url": link,
             }
@@ -460,11 +461,7 @@ class Calls:
             script=self._script(who).render(
                 {
                     "customer": who.customer,
-                    "facts": {
-                        "last_purchase": who.facts.last_day,
-                        "favourite": self.desk.favourite(who),
-                        "purchases": who.facts.lifetime_days,
-                    },
+                    "facts": self.desk.facts_words(who),
                     "offer": self.desk.offer_words(who),
                 }
             ),
