@@ -107,8 +107,9 @@ class EmailTemplate:
         """The mail for one customer.
 
         `context`: `customer` {civility, first_name, last_name, name, language}, `salutation` (with its comma), `facts`
-        {last_purchase (date), favourite, purchases, this_year; each may be None} or None, `offer` {code, text, valid_until (date),
-        url}, `unsubscribe_url`; `shop` is added where it is missing. TemplateError names file, block and word.
+        {last_purchase (date), favourite, purchases, this_year; each may be None} or None, `offer` {code, text,
+        valid_until (date), url}, `unsubscribe_url`; `shop` is added where it is missing. TemplateError names file,
+        block and word.
         """
         known = {"shop": self._shop, **context}
         offer = self._word(known, "offer")

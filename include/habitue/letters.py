@@ -127,8 +127,8 @@ def compose(
 ) -> Letter:
     """A letter from a copy file and one customer's data. TemplateError names what the copy lacks.
 
-    `customer`: civility, first_name, last_name, name, language; `facts`: last_purchase, favourite, purchases, this_year;
-    `offer`: code, text, valid_until, or None for a letter that only says thank you.
+    `customer`: civility, first_name, last_name, name, language; `facts`: last_purchase, favourite, purchases,
+    this_year; `offer`: code, text, valid_until, or None for a letter that only says thank you.
     """
     context = {"customer": customer, "facts": facts, "offer": offer, "shop": shop_words(shop, text.language)}
     place_date = WORDS[text.language]["date"].format(place=shop.place, day=long_date(on, text.language))
