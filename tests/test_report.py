@@ -274,11 +274,11 @@ def test_arms_both_holdouts_and_the_cost_are_sums_too() -> None:
     read = page(language="en").words
     assert "1,013 planned = 501 arm a + 512 arm b ✓" in read
     assert "118 held out = 101 by this campaign + 17 by the shop for the year ✓" in read
-    assert "€1,693.53 cost = €1,561.46 letters + €0.07 e-mails + €132 calls ✓" in read
-    assert "Cost €1,561.46 €0.07 €132 €1,693.53" in read
+    assert "€1,693.531 cost = €1,561.46 letters + €0.071 e-mails + €132.00 calls ✓" in read
+    assert "Cost €1,561.46 €0.071 €132.00 €1,693.531" in read
     lost = copy.deepcopy(SUMMARY)
     lost["runs"][1]["cost_by_channel"]["call"] -= 1_000_000
-    assert "✗ gap of €1" in page(lost, language="en").words
+    assert "✗ gap of €1.00" in page(lost, language="en").words
 
 
 def test_a_paused_run_says_who_paused_it_when_and_why_and_who_approved_it() -> None:

@@ -79,7 +79,7 @@ def render_rehearsal(found: Rehearsal, shown: Sequence[Sample], *, shop: Shop) -
             totals=totals(found.messages, "channel"),
             costs=[(one, [_line(line, shop.currency, language) for line in one.lines]) for one in found.costs],
             holdout=totals(found.holdout, "scope", "customers"),
-            reasons=[_reason(limit, shop.currency, language) for limit in found.thresholds],
+            reasons=_reasons(found, language),
             exclusions=_exclusions(found, language),
             excluded_groups=in_order(totals(found.exclusions, "segment", "customers"), Segment),
             excluded_totals=totals(found.exclusions, "segment", "customers"),
@@ -150,6 +150,12 @@ def _line(line: CostLine, currency: str, language: str) -> dict[str, Any]:
     }
 
 
+def _reasons(found: Rehearsal, language: str) -> list[str]:
+    """Why persons must say yes: of recipients and of cost, the highest limit passed."""
+    highest = {limit.what: limit for limit in sorted(found.thresholds, key=lambda limit: limit.persons)}
+    return [_reason(limit, found.currency, language) for limit in highest.values()]
+
+
 def _reason(limit: Threshold, currency: str, language: str) -> str:
     """Why a person must say yes."""
     say = words(language)["rehearsal"]
@@ -171,13 +177,13 @@ def _exclusions(found: Rehearsal, language: str) -> list[tuple[str, str, dict[st
 def _compared(one: Comparison, language: str) -> dict[str, Any]:
     then, now = next((change.then, change.now) for change in one.totals if change.name == "planned")
     say = words(language)["rehearsal"]
-    stayed, title = (say["stayed"], one.stayed), say["customers"]
+    stayed, planned = (say["stayed"], one.stayed), words(language)["run"]["planned"]
     return {
         "run": one,
         "parts": list(_parts(one, language)),
         "balances": [
-            Balance(title, (say["then_planned"], then), (stayed, (say["gone"], one.gone))),
-            Balance(title, (say["now_planned"], now), (stayed, (say["joined"], one.joined))),
+            Balance(say["then"], (planned, then), (stayed, (say["gone"], one.gone))),
+            Balance(say["now"], (planned, now), (stayed, (say["joined"], one.joined))),
         ],
     }
 
@@ -227,10 +233,14 @@ def rehearsal_table(found: Rehearsal, *, shop: Shop, language: str = "en") -> Re
     parts: list[RenderableType] = ["\n".join(lines), _sums_table(found, language), _group_table(found, language)]
     parts += [_cost_table(found, language)] if found.costs else []
     parts += [_rule_table(found, language)] if found.exclusions else []
-    parts += [_change_table(one, found, shop, language) for one in (found.already, found.before) if one is not None]
+    for one in (found.already, found.before):
+        if one is not None:
+            moment = clock_time(one.planned_at.astimezone(shop.tz), language)
+            parts.append(escape(say["beside"].format(run=one.run_id, moment=moment, state=say["states"][one.state])))
+            parts.append(_change_table(one, found.currency, language))
     if found.before is None:
         parts.append(escape(say["first"]))
-    return Group(*parts)
+    return Group(*(line for part in parts for line in (part, "")))
 
 
 def _notes(found: Rehearsal, shop: Shop, language: str) -> Iterator[str]:
@@ -248,7 +258,7 @@ def _notes(found: Rehearsal, shop: Shop, language: str) -> Iterator[str]:
         yield say["already"].format(moment=planned_at, state=say["states"][found.already.state])
     yield f"{say['leaves']} {window_words(found, shop, language)}."
     needed = say["approvals"][found.approvals_needed]
-    yield " ".join([needed, "; ".join(_reason(limit, found.currency, language) for limit in found.thresholds)]).strip()
+    yield " ".join([needed, "; ".join(_reasons(found, language))]).strip()
 
 
 def window_words(found: Rehearsal, shop: Shop, language: str) -> str:
@@ -263,7 +273,7 @@ def _plain_table(*headings: str) -> Table:
     """A table whose first column is words and whose others are numbers."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
     return table
@@ -294,14 +304,14 @@ def _group_table(found: Rehearsal, language: str) -> Table:
         table.add_row(
             known["segments"].get(row["segment"], row["segment"]) + arm,
             *(count(number, language) for number in [*numbers, sum(numbers)]),
-            cost(row["cost"], found.currency, language),
+            price(row["cost"], found.currency, language),
         )
     sums = totals(found.messages, "channel")
     whole = [*(sums[channel] for channel in channels), found.planned]
     table.add_row(
         f"[bold]{known['page']['total']}[/bold]",
         *(count(number, language) for number in whole),
-        cost(found.cost_micros, found.currency, language),
+        price(found.cost_micros, found.currency, language),
     )
     return table
 
@@ -312,14 +322,14 @@ def _cost_table(found: Rehearsal, language: str) -> Table:
     for one in found.costs:
         for part in one.lines:
             line = _line(part, found.currency, language)
-            written = cost(line["cost_micros"], found.currency, language)
+            written = price(line["cost_micros"], found.currency, language)
             table.add_row(line["what"], count(line["number"], language), line["each"], written)
     table.add_row(
-        f"[bold]{words(language)['page']['total']}[/bold]", "", "", cost(found.cost_micros, found.currency, language)
+        f"[bold]{words(language)['page']['total']}[/bold]", "", "", price(found.cost_micros, found.currency, language)
     )
     if found.budget_micros is not None and found.budget_left_micros is not None:
-        table.add_row(say["budget"], "", "", cost(found.budget_micros, found.currency, language))
-        table.add_row(say["left"], "", "", cost(found.budget_left_micros, found.currency, language))
+        table.add_row(say["budget"], "", "", price(found.budget_micros, found.currency, language))
+        table.add_row(say["left"], "", "", price(found.budget_left_micros, found.currency, language))
     return table
 
 
@@ -336,19 +346,17 @@ def _rule_table(found: Rehearsal, language: str) -> Table:
     return table
 
 
-def _change_table(one: Comparison, found: Rehearsal, shop: Shop, language: str) -> Table:
+def _change_table(one: Comparison, currency: str, language: str) -> Table:
     from rich.markup import escape
 
     say = words(language)["rehearsal"]
     table = _plain_table(say["differences"], say["then"], say["now"], say["change"])
-    moment = clock_time(one.planned_at.astimezone(shop.tz), language)
-    table.title = escape(say["beside"].format(run=one.run_id, moment=moment, state=say["states"][one.state]))
     for title, lines in _parts(one, language):
         table.add_row(f"[bold]{escape(title)}[/bold]")
         for name, change, money in lines:
 
             def written(number: int, money: bool = money) -> str:
-                return cost(number, found.currency, language) if money else count(number, language)
+                return cost(number, currency, language) if money else count(number, language)
 
             table.add_row(
                 f"  {escape(name)}", written(change.then), written(change.now), arrow(change, written, say["same"])

@@ -77,7 +77,7 @@ def sampled(
             only = frozenset(row.message_id for row in rows if (row.channel, row.shard) == (channel, number))
             part = Shard(found.run_id, Channel(channel), number)
             people |= {who.message_id: who for who in desk.people(part, State.PLANNED, only=only)}
-    return desk, [(Channel(row.channel), people[row.message_id]) for row in rows]
+    return desk, [(channel, people[row.message_id]) for channel in Channel for row in rows if row.channel == channel]
 
 
 def samples(desk: Desk, people: Iterable[tuple[Channel, Recipient]]) -> Iterator[Sample]:
