@@ -50,10 +50,13 @@ def plan(
         raise typer.BadParameter("is for a rehearsal: add --dry-run", param_hint="--html")
     house = House.of(os.environ)
     at = clock.now(os.environ, house.shop.tz)
-    if dry_run:
-        _rehearse(house, campaign, on, at, as_json=as_json, html=html)
-    else:
-        _plan(house, campaign, on, at, as_json=as_json)
+    try:
+        if dry_run:
+            _rehearse(house, campaign, on, at, as_json=as_json, html=html)
+        else:
+            _plan(house, campaign, on, at, as_json=as_json)
+    finally:
+        house.engine.dispose()
 
 
 def _rehearse(house: House, campaign: str, on: datetime, at: datetime, *, as_json: bool, html: Path | None) -> None:
