@@ -134,6 +134,7 @@ SUMMARY: dict[str, Any] = {
                 "said": [
                     {"step": 1, "decision": "approved", "by": "ines", "at": MORNING, "stands": False},
                     {"step": 1, "decision": "approved", "by": "jules", "at": MORNING, "stands": True},
+                    {"step": 2, "decision": "timed_out", "by": None, "at": MORNING, "stands": True},
                 ],
             },
             "by_segment": {"lapsed": {"call": 40, "letter": 902, "email": 71}},
@@ -287,6 +288,7 @@ def test_a_paused_run_says_who_paused_it_when_and_why_and_who_approved_it() -> N
     assert "Approvals 1 of 2" in read
     assert "approved by ines , 1 October 2026 at 08:30 (for an earlier version)" in read
     assert "approved by jules , 1 October 2026 at 08:30 " in read
+    assert "no answer in time, 1 October 2026 at 08:30" in read
     assert read.count("Paused") == 1
     named = copy.deepcopy(SUMMARY)
     named["runs"][1]["state"] |= {"reason": HOSTILE, "by": HOSTILE}
