@@ -153,7 +153,7 @@ def accept(run_id: RunId, by: By) -> None:
             say(f"  {name}")
         has = controls.approvals(house.engine, run_id, at=at)
         say(f"{run_id}: {len(changed)} taken in; it has {_approvals(has)} as it is now")
-        say("It must be rendered and approved again: clear its tasks `render` and `approve`")
+        say("It must be rendered and approved again: clear its tasks from `render` on")
 
 
 def settle(

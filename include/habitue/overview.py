@@ -161,7 +161,9 @@ def view(engine: Engine, run_id: str, *, shop: Shop, at: datetime) -> RunView:
     line = one_run(engine, run_id, at=at)
     with engine.connect() as connection:
         row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().one()
-        exclusions = connection.execute(statement("report/exclusions"), {"run_id": run_id}).all()
+        exclusions: dict[str, int] = {}
+        for found in connection.execute(statement("report/exclusions"), {"run_id": run_id}):
+            exclusions[found.rule] = exclusions.get(found.rule, 0) + found.customers
         said = connection.execute(
             select(approval).where(approval.c.run_id == run_id).order_by(approval.c.approval_id)
         ).mappings()
@@ -169,7 +171,7 @@ def view(engine: Engine, run_id: str, *, shop: Shop, at: datetime) -> RunView:
         return RunView(
             line=line,
             parts=_parts(connection, run_id),
-            exclusions={found.rule: found.customers for found in exclusions},
+            exclusions=exclusions,
             approvals=[
                 {**one, "as_it_is": (one["audience_sha256"], one["content_sha256"]) == as_it_is} for one in said
             ],
