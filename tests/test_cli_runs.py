@@ -6,19 +6,32 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import Result
 from sqlalchemy import Engine, func, insert, select, text, update
 from typer.testing import CliRunner
 
-from habitue import doubts, ledger, overview
+from habitue import cli_holds, cli_runs, doubts, ledger, overview
 from habitue.campaigns import Campaign
 from habitue.cli import app
 from habitue.errors import LedgerError
 from habitue.plans import Shard
 from habitue.shop import load_shop
-from habitue.tables import Channel, Hold, RunState, State, customer, hold, message, run, shard, suppression
+from habitue.tables import (
+    Channel,
+    Hold,
+    RunState,
+    State,
+    SuppressionReason,
+    customer,
+    hold,
+    message,
+    run,
+    shard,
+    suppression,
+)
 from people import ANNA, AT, KEY, ON, SECRET
 from test_plans import CAPS, SHOP, campaign, planned, town
 
@@ -335,6 +348,13 @@ def test_many_addresses_come_one_a_line_and_none_is_told(ops: Ops, town: Engine)
     assert re.search(r"total +2\n", listed)
     with town.connect() as connection:
         assert connection.scalar(text("select count(*) from suppression")) == 2
+
+
+def test_the_commands_know_the_same_closed_lists_as_the_tables() -> None:
+    assert set(get_args(cli_holds.Way)) == set(Channel)
+    assert set(get_args(cli_holds.Reason)) == set(SuppressionReason)
+    assert set(get_args(cli_holds.Held)) == set(Hold) == {*get_args(cli_holds.Trouble), Hold.ERASED}
+    assert {one.value for one in cli_runs.Saying} == set(doubts.SAYINGS)
 
 
 def test_no_command_tells_a_customer(ops: Ops, town: Engine, spring: str) -> None:

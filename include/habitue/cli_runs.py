@@ -10,18 +10,19 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from sqlalchemy import select
 
-from habitue import clock, controls, doubts, overview
-from habitue.controls import Approvals
+from habitue import clock
 from habitue.errors import LedgerError
-from habitue.house import House
-from habitue.overview import RunLine
-from habitue.tables import Channel, State, run
+
+if TYPE_CHECKING:
+    from habitue.controls import Approvals
+    from habitue.house import House
+    from habitue.overview import RunLine
+    from habitue.tables import Channel
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -40,6 +41,8 @@ class Saying(StrEnum):
 @contextmanager
 def opened() -> Iterator[tuple[House, datetime]]:
     """The house and the moment."""
+    from habitue.house import House
+
     house = House.of(os.environ)
     try:
         yield house, clock.now(os.environ, house.shop.tz)
@@ -68,6 +71,8 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="For a program: a list of objects.")] = False,
 ) -> None:
     """The last runs: whether their messages may leave, and what has become of these."""
+    from habitue import overview
+
     with opened() as (house, at):
         lines, pulled = overview.runs(house.engine, at=at), overview.stopped(house.engine)
         if as_json:
@@ -85,26 +90,32 @@ def runs(
 
 def pause(run_id: RunId, why: Why, by: By) -> None:
     """Let nothing more of a run leave, until it is resumed."""
+    from habitue import controls, overview
+
     with opened() as (house, at):
         done = controls.pause(house.engine, run_id, by=by, reason=why, at=at)
         line = overview.one_run(house.engine, run_id, at=at)
-        say(f"{run_id} {'is' if done else 'was already'} paused: {line.states[State.PLANNED]} messages wait")
+        say(f"{run_id} {'is' if done else 'was already'} paused: {line.waiting} messages wait")
 
 
 def resume(run_id: RunId, by: By) -> None:
     """Let a paused run go on, or one whose send window is over."""
+    from habitue import controls, overview
+
     with opened() as (house, at):
         done = controls.resume(house.engine, run_id, by=by, at=at)
         line = overview.one_run(house.engine, run_id, at=at)
-        say(f"{run_id} {'goes on' if done else 'was not paused'}: {line.states[State.PLANNED]} messages wait")
+        say(f"{run_id} {'goes on' if done else 'was not paused'}: {line.waiting} messages wait")
         if done:
             say(f"They may leave until {_moment(line.deliver_until, house)}: clear its task `deliver`")
 
 
 def cancel(run_id: RunId, why: Why, by: By, yes: Yes = False) -> None:
     """End a run for good: what has not left never will."""
+    from habitue import controls, overview
+
     with opened() as (house, at):
-        waiting = overview.one_run(house.engine, run_id, at=at).states[State.PLANNED]
+        waiting = overview.one_run(house.engine, run_id, at=at).waiting
         if not yes:
             typer.confirm(f"{waiting} messages of {run_id} will never leave, for good. Cancel it?", abort=True)
         ended = controls.cancel(house.engine, run_id, by=by, reason=why, at=at)
@@ -113,6 +124,8 @@ def cancel(run_id: RunId, why: Why, by: By, yes: Yes = False) -> None:
 
 def stop(why: Why, by: By) -> None:
     """The kill switch: let nothing leave, of any run."""
+    from habitue import controls
+
     with opened() as (house, at):
         done = controls.stop_all(house.engine, by=by, reason=why, at=at)
         say(f"{'Nothing leaves' if done else 'It was stopped already'}; `habitue go` lifts it")
@@ -120,6 +133,8 @@ def stop(why: Why, by: By) -> None:
 
 def go(by: By) -> None:
     """Lift the kill switch; paused runs stay paused."""
+    from habitue import controls
+
     with opened() as (house, at):
         done = controls.go(house.engine, by=by, at=at)
         say("Messages may leave again: clear the tasks `deliver` that gave up" if done else "nothing was stopped")
@@ -127,6 +142,11 @@ def go(by: By) -> None:
 
 def approve(run_id: RunId, by: By) -> None:
     """Say yes to a run, for exactly the audience and the texts that it has now."""
+    from sqlalchemy import select
+
+    from habitue import controls, overview
+    from habitue.tables import run
+
     with opened() as (house, at):
         overview.one_run(house.engine, run_id, at=at)
         if changed := controls.changes(house.engine, run_id, house.shop):
@@ -143,6 +163,8 @@ def approve(run_id: RunId, by: By) -> None:
 
 def accept(run_id: RunId, by: By) -> None:
     """Take what has changed since the plan into a run: its texts, the shop's own words."""
+    from habitue import controls, overview
+
     with opened() as (house, at):
         overview.one_run(house.engine, run_id, at=at)
         changed = controls.accept(house.engine, run_id, house.shop, by=by, at=at)
@@ -166,6 +188,9 @@ def settle(
     yes: Yes = False,
 ) -> None:
     """Messages of which nobody knows whether they left: show them, or say what became of them."""
+    from habitue import doubts
+    from habitue.tables import State
+
     with opened() as (house, at):
         once = doubts.made_once(house.shop)
         moved = doubts.expire(house.engine, run_id, once=once, at=at)

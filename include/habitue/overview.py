@@ -54,9 +54,14 @@ class RunLine:
     def standing(self) -> str:
         """In a word: `open`, `paused`, `cancelled`, `stopped`, `unapproved`, `late`, or `done` where nothing is left
         that could leave."""
-        if self.state is RunState.OPEN and not self.states[State.PLANNED] and not self.states[State.CLAIMED]:
+        if self.state is RunState.OPEN and not self.waiting and not self.states[State.CLAIMED]:
             return "done"
         return self.shut or RunState.OPEN
+
+    @property
+    def waiting(self) -> int:
+        """Messages that may still leave."""
+        return self.states[State.PLANNED]
 
     @property
     def gap(self) -> int:
@@ -179,7 +184,7 @@ def view(engine: Engine, run_id: str, *, shop: Shop, at: datetime) -> RunView:
             gauges=gauges(controls.fared(connection, run_id), shop.breaker),
             files=[dict(one) for one in connection.execute(statement("runs/files"), {"run_id": run_id}).mappings()],
             content=row["files"],
-            changed=controls.content_changes(row, shop) if line.states[State.PLANNED] else [],
+            changed=controls.content_changes(row, shop) if line.waiting else [],
         )
 
 

@@ -112,7 +112,7 @@ def confirm(run_id: str, act: Act, here: Here) -> Response:
     line = overview.one_run(here.house.engine, run_id, at=here.at)
     with here.house.engine.connect() as connection:
         found = doubts.doubts(connection, run_id, at=here.at)
-    waiting = sum(one.unknown for one in found) if act == "settle" else line.states[State.PLANNED]
+    waiting = sum(one.unknown for one in found) if act == "settle" else line.waiting
     once = _made_again(line, here.house.shop)
     return _page(here, "confirm.html.j2", act=act, line=line, found=found, waiting=waiting, once=once)
 
@@ -177,10 +177,10 @@ def _page(here: Visit, template: str, **known: Any) -> Response:
 
 
 def _environment(shop: Shop) -> Environment:
-    """`micros | cost`, `moment | moment` in the shop's time zone, besides the filters of all pages."""
+    """`micros | price`, `moment | moment` in the shop's time zone, besides the filters of all pages."""
     pages = web_environment(shop)
     pages.filters.update(
-        cost=lambda micros: money(round(micros / 10_000), shop.currency, shop.language),
+        price=lambda micros: money(round(micros / 10_000), shop.currency, shop.language),
         moment=lambda at: _moment(at.astimezone(shop.tz), shop.language),
     )
     return pages
@@ -225,6 +225,6 @@ def _acts(view: RunView) -> list[str]:
         acts.append("pause")
     if any(one.unknown or one.silent for one in view.doubts):
         acts.append("settle")
-    if line.state is not RunState.CANCELLED and line.states[State.PLANNED]:
+    if line.state is not RunState.CANCELLED and line.waiting:
         acts.append("cancel")
     return acts
