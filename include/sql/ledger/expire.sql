@@ -17,4 +17,5 @@ with moved as (
     ) t
     where s.run_id = t.run_id and s.channel = t.channel and s.shard = t.shard
 )
-select count(*) from moved where state = 'unknown'
+select count(*) filter (where state = 'unknown') as unknown, count(*) filter (where state = 'planned') as planned
+from moved
