@@ -25,6 +25,7 @@ app.add_typer(db, name="db")
 app.command()(cli_campaigns.check)
 app.command()(cli_campaigns.schema)
 app.command()(cli_trace.explain)
+app.command()(cli_trace.minimums)
 console = Console()
 errors = Console(stderr=True, style="red")
 

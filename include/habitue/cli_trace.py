@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from habitue.explanations import Became, Consent, Explanation, Outside, Sent, Tried
     from habitue.house import House
+    from habitue.minimums import Minimums
+    from habitue.settings import Language
 
 console = Console(highlight=False)
 
@@ -66,6 +69,54 @@ def explain(
         console.print(title, style="bold", markup=False)
         console.print(table)
         console.print()
+
+
+def minimums(
+    on: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The date to stand on, included.")],
+    out: Annotated[Path | None, typer.Option(help="A CSV to write for spreadsheets, a row a customer.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the customers who got less than a letter a quarter or less than a call a year, by what stood in the way."""
+    from habitue.minimums import minimums as below
+
+    with _house() as house, console.status("asking the ledger"):
+        found = below(house.engine, house.shop, on=on.date(), out=out)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    console.print(_minimums_table(found, house.shop.language))
+    if out is not None:
+        console.print(f"→ {out}", markup=False)
+
+
+def _minimums_table(found: Minimums, language: Language) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from habitue.minimums import CALL_DAYS, LETTER_DAYS
+    from habitue.report import count, rule_words, words
+
+    known = words(language)
+    say = known["minimums"]
+    numbers = {
+        "n": count(found.customers, language),
+        "letter": count(found.letter.total(), language),
+        "call": count(found.call.total(), language),
+        "lawful": count(found.calls_lawful, language),
+    }
+    whose = say["whose"].format(**numbers, letter_days=LETTER_DAYS, call_days=CALL_DAYS)
+    title = Text(f"{say['title'].format(date=found.on)}\n{whose}")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(Text(say["reason"]))
+    for channel in ("letter", "call"):
+        table.add_column(Text(known["channels"][channel]), justify="right")
+    table.add_column()
+    both = found.letter + found.call
+    for rule, _ in both.most_common():
+        short, says = rule_words(rule, language)
+        numbers_of = [count(one[rule], language) for one in (found.letter, found.call)]
+        table.add_row(*(Text(cell) for cell in (short, *numbers_of, says)))
+    return table
 
 
 class _Words:
