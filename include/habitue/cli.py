@@ -26,6 +26,7 @@ app.command()(cli_campaigns.check)
 app.command()(cli_campaigns.schema)
 app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
+app.command()(cli_trace.replay)
 console = Console()
 errors = Console(stderr=True, style="red")
 

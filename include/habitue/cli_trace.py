@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from habitue.explanations import Became, Consent, Explanation, Outside, Sent, Tried
     from habitue.house import House
     from habitue.minimums import Minimums
+    from habitue.replays import Replay
     from habitue.settings import Language
 
 console = Console(highlight=False)
@@ -117,6 +118,38 @@ def _minimums_table(found: Minimums, language: Language) -> Table:
         numbers_of = [count(one[rule], language) for one in (found.letter, found.call)]
         table.add_row(*(Text(cell) for cell in (short, *numbers_of, says)))
     return table
+
+
+def replay(
+    run: Annotated[str, typer.Argument(help="The run (campaign:date).")],
+    out: Annotated[Path, typer.Option(help="A new or an empty folder for what is made again.")],
+    as_json: AsJson = False,
+) -> None:
+    """Decide and make a past run again, and say what is not the same (exit code 1) or that all is (0)."""
+    from habitue.replays import replay as again
+
+    with _house() as house, Console(stderr=True).status("reading the run") as status:
+        found = again(house, run, out=out, say=status.update)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        for line in _replayed(found):
+            console.print(line, markup=False, soft_wrap=True)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+def _replayed(found: Replay) -> Iterator[str]:
+    yield f"{found.run_id}: {found.messages} messages, {found.excluded} left out, {found.held_out} held out"
+    compared = ", ".join(f"{number} {name}" for name, number in found.compared.items() if number) or "nothing"
+    yield f"compared with what was kept: every decision; {compared}"
+    for one in found.differences:
+        named = f" ({', '.join(one.ids)}{', …' if one.number > len(one.ids) else ''})" if one.ids else ""
+        yield f"✗ {one.where}: {one.number} {one.what}{named}"
+    for name in found.changed:
+        yield f"  changed since: {name}"
+    yield "not the same" if found.differences else "the same"
+    yield f"→ {found.out}"
 
 
 class _Words:

@@ -20,7 +20,7 @@ from typing import Protocol
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from habitue import controls, ledger, tokens
 from habitue.addresses import address_lines
@@ -61,6 +61,8 @@ class Desk:
     house: House
     run: Run
     worker: str
+    connection: Connection | None = None
+    """read people over this one: a rehearsal's are in no other"""
 
     @classmethod
     def of(cls, house: House, shard: Shard) -> Desk:
@@ -72,7 +74,7 @@ class Desk:
 
     def people(self, shard: Shard, *states: State, only: frozenset[UUID] | None = None) -> Iterator[Recipient]:
         return recipients(
-            self.house.engine,
+            self.connection or self.house.engine,
             shard,
             facts=self.work / "facts.parquet",
             shop=self.house.shop,
@@ -406,7 +408,7 @@ class Calls:
     def render(self, shard: Shard) -> Counts:
         digest, calls = sha256(), 0
         for who in self.desk.waiting(shard, State.PLANNED, State.CLAIMED):
-            digest.update(repr(self._row(who)).encode())
+            digest.update(repr(self.row(who)).encode())
             calls += 1
         self.desk.keep_content(shard, digest.hexdigest(), calls)
         return {"calls": calls}
@@ -420,7 +422,7 @@ class Calls:
         name = f"{self.desk.run.campaign.name}-{self.desk.run.on}"
         folder = self.desk.house.out / "calls"
         write_call_list(
-            (self._row(who) for who in people),
+            (self.row(who) for who in people),
             folder / f"{name}.xlsx",
             folder / f"{name}.csv",
             shop=self.desk.house.shop,
@@ -429,7 +431,7 @@ class Calls:
         accepted = (Outcome(one, State.ACCEPTED, provider_id=name) for one in claimed.messages)
         return {"accepted": self.desk.settle(accepted, now()), "cancelled": claimed.cancelled}
 
-    def _row(self, who: Recipient) -> CallRow:
+    def row(self, who: Recipient) -> CallRow:
         return CallRow(
             message_id=str(who.message_id),
             rank=who.position,

@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Engine, RowMapping, text
 
 from habitue.calls import write_table
 from habitue.decisions import years_before
@@ -95,5 +95,7 @@ def _rows(engine: Engine, shop: Shop, on: date) -> Iterator[RowMapping]:
         "consent_days": shop.calls.consent_days,
     }
     with engine.connect() as connection:
+        # A cursor's plan is made for its first rows, unless it is told that all are wanted.
+        connection.execute(text("set local cursor_tuple_fraction = 1"))
         streaming = connection.execution_options(stream_results=True, max_row_buffer=PAGE)
         yield from streaming.execute(statement("report/minimums"), asked).mappings()

@@ -72,7 +72,7 @@ with past as (
     order by customer_id, channel, recorded_at desc, status desc
 ), suppressed as (
     select channel, mark, min(reason) as reason from suppression where lifted_at is null group by channel, mark
-), now as (
+), now as materialized ( -- so that the joins are planned for everyone, not for the few that the end may leave
     select s.customer_id, s.segment, coalesce(w.letters, 0) as letters, coalesce(w.calls, 0) as calls,
         w.last_letter, w.last_call,
         substr(greatest(w.letter_why, o.letter_why, h.letter_why), 11) as letter_why,
