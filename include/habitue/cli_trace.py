@@ -141,8 +141,9 @@ def replay(
 
 def _replayed(found: Replay) -> Iterator[str]:
     yield f"{found.run_id}: {found.messages} messages, {found.excluded} left out, {found.held_out} held out"
-    compared = ", ".join(f"{number} {name}" for name, number in found.compared.items() if number) or "nothing"
-    yield f"compared with what was kept: every decision; {compared}"
+    kept = {"content": "hashes of shards", "letters": "lots", "emails": "mails", "calls": "files of call lists"}
+    compared = [f"{number} {kept[name]}" for name, number in found.compared.items() if number]
+    yield f"compared with what was kept: {', '.join(['every decision', *compared])}"
     for one in found.differences:
         named = f" ({', '.join(one.ids)}{', …' if one.number > len(one.ids) else ''})" if one.ids else ""
         yield f"✗ {one.where}: {one.number} {one.what}{named}"
@@ -246,8 +247,8 @@ class _Words:
             yield self.say["filter"].format(filter=name, seen=unmet.saw or self.say["none"], asked=unmet.asked)
         if not found.filters:
             segments = self.known["segments"]
-            saw = segments.get(found.saw, found.saw)
-            yield self.say[found.why].format(seen=saw, asked=found.asked)
+            asked = ", ".join(segments.get(name, name) for name in (found.asked or "").split(", "))
+            yield self.say[found.why].format(seen=segments.get(found.saw, found.saw), asked=asked)
 
     def _consent(self, one: Consent) -> Sequence[str]:
         verdict = self._rule(one.rule) if one.rule else self.say["allowed"]
