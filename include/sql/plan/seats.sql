@@ -3,7 +3,7 @@
 -- the others are told who; they try their next way.
 insert into seat (customer_id, channel, preference, box, host)
 with open_way as (
-    select c.customer_id, c.lifetime_cents, w.channel,
+    select c.customer_id, c.lifetime_cents, c.last_day, w.channel,
         coalesce(
             case w.channel when 'letter' then c.household when 'email' then encode(c.person_mark, 'hex') end,
             'customer ' || c.customer_id
@@ -15,7 +15,7 @@ with open_way as (
         and not exists (select from seat s where s.customer_id = c.customer_id and s.host is null)
 ), ranked as (
     select *, first_value(customer_id) over (
-        partition by channel, box order by lifetime_cents desc, customer_id
+        partition by channel, box order by lifetime_cents desc, last_day desc, customer_id
     ) as best
     from open_way
 )
