@@ -75,11 +75,13 @@ class Model:
         return {who: self._fate(who, seats.get(who), cut.get(who)) for who in self.audience}
 
     def _fate(self, who: str, channel: str | None, cut: str | None) -> Fate:
-        if found := self._barred(who):
+        if found := self.barred(who):
             rule, _, value = found.partition(" ")
             return Fate(rule=rule, value=value)
         if channel is None:
-            tried = [(way, self.closed(who, way) or f"household_served {self._host[who, way]}") for way in self._ways(who)]
+            tried = [
+                (way, self.closed(who, way) or f"household_served {self._host[who, way]}") for way in self.ways(who)
+            ]
             return Fate(rule=tried[0][1].split(" ")[0], value=", ".join(f"{way} {why}" for way, why in tried))
         if cut:
             rule, _, value = cut.partition(" ")
@@ -118,7 +120,7 @@ class Model:
 
     # What keeps people out
 
-    def _barred(self, who: str) -> str | None:
+    def barred(self, who: str) -> str | None:
         row = self.audience[who]
         held = defaultdict(list)
         for one in self.town.hold:
@@ -140,9 +142,9 @@ class Model:
 
     def closed(self, who: str, channel: str) -> str | None:
         """The first rule that closes the channel to the customer, and what it saw."""
-        return next(self._rules(who, channel), None)
+        return next(self.rules(who, channel), None)
 
-    def _rules(self, who: str, channel: str) -> Iterator[str]:
+    def rules(self, who: str, channel: str) -> Iterator[str]:
         row = self.audience[who]
         if found := self._consent(who, channel):
             yield found
@@ -208,10 +210,10 @@ class Model:
 
     # Who takes which way
 
-    def _ways(self, who: str) -> list[str]:
+    def ways(self, who: str) -> list[str]:
         return [way.channel.value for way in self.campaign.treatment(self.audience[who]["segment"]).ways]
 
-    def _worth(self, who: str) -> tuple[int, int, str]:
+    def worth(self, who: str) -> tuple[int, int, str]:
         """The best customer first; between equals who bought last, then by id."""
         row = self.audience[who]
         return -row["lifetime_cents"], -row["last_day"].toordinal(), who
@@ -221,10 +223,10 @@ class Model:
         seats: dict[str, str] = {}
         taken: dict[tuple[str, object], str] = {}
         self._host: dict[tuple[str, str], str] = {}
-        open_to = [who for who in self.audience if not self._barred(who)]
+        open_to = [who for who in self.audience if not self.barred(who)]
         for preference in range(3):
-            for who in sorted(open_to, key=self._worth):
-                ways = self._ways(who)
+            for who in sorted(open_to, key=self.worth):
+                ways = self.ways(who)
                 if who in seats or len(ways) <= preference or self.closed(who, ways[preference]):
                     continue
                 channel, row = ways[preference], self.audience[who]
@@ -239,12 +241,12 @@ class Model:
     def _cut(self, seats: dict[str, str]) -> dict[str, str]:
         """Whom the money or the desk does not reach."""
         cut, spent, places = {}, 0, defaultdict(int)
-        for who in sorted(seats, key=self._worth):
+        for who in sorted(seats, key=self.worth):
             spent += self.cost(who, seats[who])
             if self.campaign.budget is not None and spent > self.campaign.budget * 10_000:
                 amount = (Decimal(spent) / 1_000_000).quantize(Decimal("0.01"), ROUND_HALF_UP)
                 cut[who] = f"over_budget {amount}"
-        for who in sorted(seats.keys() - cut.keys(), key=self._worth):
+        for who in sorted(seats.keys() - cut.keys(), key=self.worth):
             places[seats[who]] += 1
             most = self.campaign.effective_capacity(self.shop).get(Channel(seats[who]))
             if most is not None and places[seats[who]] > most:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, text
 
 from habitue.campaigns import Campaign
+from habitue.limits import Caps
 from habitue.shop import Shop, load_shop
 from habitue.tables import Channel, Hold, State, SuppressionReason, metadata
 from people import AT, KEY, ON, event, marked, person, standing
@@ -46,7 +48,7 @@ def somebody(seed: int) -> Row:
     draw = random.Random(seed)
 
     def seldom(*values: Any) -> Any:
-        return draw.choice(values) if draw.random() < 0.15 else None
+        return draw.choice(values) if draw.random() < 0.08 else None
 
     return {
         "name": draw.choice(NAMES),
@@ -58,12 +60,12 @@ def somebody(seed: int) -> Row:
         "gone": seldom("2026-09-01"),
         "language": draw.choice(("fr", "en")),
         "barrier": seldom(*CHANNELS),
-        "segment": draw.choice((*GROUPS, *GROUPS, "prospect")),
+        "segment": draw.choice((*GROUPS, *GROUPS, *GROUPS, "prospect")),
         "worth": draw.choice((0, 5_000, 5_000, 20_000, 90_000)),
         "last": draw.choice((0, 30, 90, 90, 400)),
         "score": draw.choice((None, 3, 18)),
         "tier": draw.choice((None, "top_20", "other")),
-        "agrees": draw.random() < 0.7,
+        "agreed": draw.choice((None, *MOMENTS[1:6])),
         "consents": [
             (
                 draw.choice(CHANNELS),
@@ -72,18 +74,18 @@ def somebody(seed: int) -> Row:
                 seldom(ON - timedelta(days=1), ON, ON + timedelta(days=400)),
                 draw.choice(("marketing", "marketing", "service")),
             )
-            for _ in range(draw.choice((0, 0, 1, 2, 4)))
+            for _ in range(draw.choice((0, 0, 0, 1, 3)))
         ],
         "holds": [
             (draw.choice([*Hold]), draw.choice(MOMENTS[:6]), draw.random() < 0.7)
-            for _ in range(draw.choice((0, 0, 0, 0, 0, 1, 2)))
+            for _ in range(draw.choice((0,) * 8 + (1, 2)))
         ],
         "suppressions": [
             (draw.choice(CHANNELS), draw.choice([*SuppressionReason]), draw.choice(MOMENTS[:6]), draw.random() < 0.7)
-            for _ in range(draw.choice((0, 0, 0, 1, 2)))
+            for _ in range(draw.choice((0, 0, 0, 0, 1, 2)))
         ],
         "contacts": [
-            (draw.randrange(5), draw.choice(CHANNELS), draw.choice([*State])) for _ in range(draw.choice((0, 0, 1, 3)))
+            (draw.randrange(4), draw.choice(CHANNELS), draw.choice([*State])) for _ in range(draw.choice((0, 1, 4)))
         ],
         "kept_out": draw.random() < 0.05,
     }
@@ -95,15 +97,17 @@ RUN = st.tuples(
 )
 
 
-def towns(least: int = 4, most: int = 40) -> st.SearchStrategy[Town]:
-    seeds = st.lists(st.integers(0, 2**24), min_size=least, max_size=most)
-    return st.builds(_town, st.lists(RUN, max_size=4, unique=True), seeds)
+def towns(least: int = 5, most: int = 60, *, alone: bool = False) -> st.SearchStrategy[Town]:
+    """`alone`: nobody shares a letter box or is there twice."""
+    crowd = st.integers(least, most).flatmap(lambda size: st.lists(st.integers(0, 2**24), min_size=size, max_size=size))
+    return st.builds(_town, st.lists(RUN, min_size=1, max_size=4), crowd, st.just(alone))
 
 
-def _town(runs: list[tuple[str, int]], seeds: list[int]) -> Town:
-    town = Town(run=[planned_run(campaign, ON + timedelta(days=days)) for campaign, days in sorted(runs)])
+def _town(runs: list[tuple[str, int]], seeds: list[int], alone: bool) -> Town:
+    town = Town(run=[planned_run(campaign, ON + timedelta(days=days)) for campaign, days in sorted({*runs})])
     for number, seed in enumerate(seeds):
-        _move_in(town, f"c{number:02}", somebody(seed))
+        own = {"household": "own", "email": "own"} if alone else {}
+        _move_in(town, f"c{number:02}", somebody(seed) | own)
     return town
 
 
@@ -132,7 +136,7 @@ def _move_in(town: Town, who: str, drawn: Row) -> None:
     town.customer.append(row)
     stands = standing(who, drawn["segment"], worth=drawn["worth"], last=ON - timedelta(days=drawn["last"]))
     town.segment.append({**stands, "score": drawn["score"], "tier": drawn["tier"]})
-    agreed = [(way, "granted", MOMENTS[4], None, "marketing") for way in ("email", "call") if drawn["agrees"]]
+    agreed = [(way, "granted", drawn["agreed"], None, "marketing") for way in ("email", "call") if drawn["agreed"]]
     for way, status, at, until, purpose in [*agreed, *drawn["consents"]]:
         _once(town.consent, event(who, way, status, at, valid_until=until, purpose=purpose), but={"valid_until"})
     for reason, at, is_open in drawn["holds"]:
@@ -193,8 +197,7 @@ def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def campaigns(*, scarce: bool = True) -> st.SearchStrategy[Campaign]:
-    """Any campaign; without `scarce`, one in which nobody's place depends on another's: no budget, no capacity, and by
-    calls, which no household shares, or by one channel that each group has alone."""
+    """Any campaign; without `scarce`, one that has room for everybody: no budget, no capacity."""
     some: dict[str, st.SearchStrategy[Any]] = {
         "caps": st.fixed_dictionaries({}, optional=dict.fromkeys(("letter", "email", "call", "any"), CAP)),
         "pause_days": st.dictionaries(st.sampled_from(CHANNELS), st.sampled_from((1, 10, 30, 60)), max_size=2),
@@ -206,8 +209,9 @@ def campaigns(*, scarce: bool = True) -> st.SearchStrategy[Campaign]:
     }
     if scarce:
         some["capacity"] = st.dictionaries(st.sampled_from(CHANNELS), st.sampled_from((0, 1, 3, 10)), max_size=2)
-        some["budget"] = maybe(st.sampled_from((0.0, 3.0, 10.0, 25.5)))
-    return st.builds(_campaign, st.lists(WAYS, min_size=1, max_size=5), st.fixed_dictionaries({}, optional=some))
+        some["budget"] = maybe(st.sampled_from((0.0, 10.0, 25.5, 60.0)))
+    always = {} if scarce else {"capacity": st.just({"call": 1000})}
+    return st.builds(_campaign, st.lists(WAYS, min_size=1, max_size=3), st.fixed_dictionaries(always, optional=some))
 
 
 def audiences() -> st.SearchStrategy[Row]:
@@ -219,18 +223,19 @@ def audiences() -> st.SearchStrategy[Row]:
         "language": st.sampled_from((["fr"], ["en", "fr"])),
         "region": st.sampled_from((["FR"], ["FR-69", "BE"], ["FR-0"])),
     }
-    chosen = st.fixed_dictionaries({}, optional=filters)
-    return st.builds(lambda drawn: {"filters": dict(list(drawn.items())[:1])}, chosen)
+    one = st.sampled_from(sorted(filters)).flatmap(lambda name: st.fixed_dictionaries({name: filters[name]}))
+    some = st.lists(st.sampled_from(GROUPS), min_size=2, unique=True)
+    return st.just({}) | st.builds(lambda drawn: {"filters": drawn}, one) | st.builds(lambda s: {"segments": s}, some)
 
 
 def _campaign(ways: list[list[str]], given: Row) -> Campaign:
-    groups = GROUPS[: len(ways)]
     treatments = {
-        group: {"ways": [{"channel": way, "template": f"{way}/{group}"} for way in chosen], "offer": OFFER}
-        for group, chosen in zip(groups, ways, strict=True)
+        group: {"ways": [{"channel": way, "template": f"{way}/{group}"} for way in ways[number % len(ways)]]}
+        | {"offer": OFFER}
+        for number, group in enumerate(GROUPS)
     }
     if "b" in given.get("arms", {}):
-        treatments[groups[0]]["arms"] = {"b": {"templates": {ways[0][0]: "dear"}}}
+        treatments[GROUPS[0]]["arms"] = {"b": {"templates": {ways[0][0]: "dear"}}}
     return Campaign.model_validate(
         {
             "name": "spring",
@@ -244,14 +249,14 @@ def _campaign(ways: list[list[str]], given: Row) -> Campaign:
     )
 
 
-def shops() -> st.SearchStrategy[Shop]:
-    return st.sampled_from(SHOPS)
-
-
 SHOPS = tuple(
     load_shop(overrides={"calls": {"capacity": capacity}, "holdout": {"share": share}})
     for capacity, share in ((40, 0.0), (3, 0.0), (40, 0.2))
 )
+
+
+def shops() -> st.SearchStrategy[Shop]:
+    return st.sampled_from(SHOPS)
 
 
 def price(channel: Channel, template: str, language: str) -> int:
@@ -259,6 +264,43 @@ def price(channel: Channel, template: str, language: str) -> int:
     return {"letter": 1_730_000, "email": 1_000, "call": 3_300_000}[channel] * (3 if template == "dear" else 1) + (
         5_000 if language == "en" else 0
     )
+
+
+# A rule more
+
+
+def one_rule_more(draw: random.Random, town: Town, campaign: Campaign, shop: Shop) -> tuple[Town, Campaign, Shop]:
+    """The same, but that somebody is now kept out, or a rule of the campaign or the shop is stricter."""
+    who = draw.choice(town.customer)
+    name, channel = who["customer_id"], Channel(draw.choice(CHANNELS))
+    caps = campaign.effective_caps(shop)
+    tighter = {way: cap.model_copy(update={"most": 1, "days": cap.days + 20}) for way, cap in caps.items()}
+    withdrawn = [event(name, way, "withdrawn", MOMENTS[7] - timedelta(milliseconds=1)) for way in CHANNELS]
+    dead = [{**one, "deceased_on": ON} if one is who else one for one in town.customer]
+    kept_out = {"year": ON.year, "customer_id": name, "draw": 0.0, "known_at": AT}
+    towns = (
+        replace(town, hold=[*town.hold, hold(name, draw.choice([*Hold]))]),
+        replace(town, suppression=[*town.suppression, suppression(who, channel, "unsubscribed")]),
+        replace(town, consent=[*town.consent, *withdrawn]),
+        replace(town, customer=dead),
+        replace(town, shop_holdout=[*town.shop_holdout, kept_out]),
+        replace(town, customer=[{**one, f"{channel}_barrier": "bad"} if one is who else one for one in town.customer]),
+    )
+    stricter: tuple[Row, ...] = (
+        {"caps": Caps(**tighter)},
+        {"pause_days": dict.fromkeys(Channel, 61)},
+        {"rest_days": 61},
+        {"holdout": (1 + campaign.holdout) / 2},
+        {"capacity": {channel: 1}},
+        {"budget": min(campaign.budget or 10_000, 800)},
+    )
+    kind = draw.randrange(3)
+    if kind == 0:
+        return draw.choice(towns), campaign, shop
+    if kind == 1:
+        return town, campaign.model_copy(update=draw.choice(stricter)), shop
+    share = (1 + shop.holdout.share) / 2
+    return town, campaign, shop.model_copy(update={"holdout": shop.holdout.model_copy(update={"share": share})})
 
 
 # The base
@@ -283,5 +325,6 @@ def settle_in(connection: Connection, town: Town) -> None:
         if rows:
             connection.execute(insert(metadata.tables[name]), rows)
     connection.execute(
-        text("insert into snapshot values (:id, :on, '0', :at)"), {"id": ON.isoformat(), "on": ON, "at": datetime.now(UTC)}
+        text("insert into snapshot values (:id, :on, '0', :at)"),
+        {"id": ON.isoformat(), "on": ON, "at": datetime.now(UTC)},
     )
