@@ -1,4 +1,4 @@
-"""One DAG for each file in include/campaigns: plan → render → deliver → report.
+"""One DAG for each file in include/campaigns, and one for its follow-up: plan → render → deliver → report.
 
 - `plan` writes the ledger, once: who gets what, who does not and why. Run again, it changes nothing.
 - `render` makes every letter, mail and script; `deliver` starts only when all of them could be made.
@@ -17,19 +17,22 @@ from airflow.sdk import DAG, CronTriggerTimetable, chain, dag, get_current_conte
 
 from habitue.campaigns import Campaign, campaign_files, load_campaign
 from habitue.errors import SettingError
+from habitue.schedules import MANUAL
 
 SHOP = wiring.shop()
 SAFE = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": wiring.RETRY}
 
 
-def campaign_dag(campaign: Campaign) -> DAG:
-    cron = campaign.schedule.cron
+def campaign_dag(campaign: Campaign, title: str) -> DAG:
+    schedule = campaign.schedule
 
     @dag(
         dag_id=campaign.name,
-        dag_display_name=campaign.title.get(SHOP.language, campaign.name),
+        dag_display_name=title,
         # No start date: with one in the past, unpausing would at once send the last missed quarter's letters.
-        schedule=None if cron == "manual" else CronTriggerTimetable(cron, timezone=SHOP.timezone),
+        schedule=None
+        if schedule.cron == MANUAL
+        else CronTriggerTimetable(schedule.cron, timezone=schedule.timezone or SHOP.timezone),
         max_active_runs=1,
         tags=["habitue", "campaign"],
         doc_md=__doc__,
@@ -94,6 +97,10 @@ def broken_dag(path: Path, error: SettingError) -> DAG:
 
 for file in campaign_files():
     try:
-        campaign_dag(load_campaign(file, SHOP))
+        loaded = load_campaign(file, SHOP)
+        title = loaded.title.get(SHOP.language, loaded.name)
+        campaign_dag(loaded, title)
+        if loaded.then and (follow_up := loaded.follow_up()):
+            campaign_dag(follow_up, f"{title} → {loaded.then.channel}")
     except SettingError as error:
         broken_dag(file, error)

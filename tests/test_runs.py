@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from habitue.errors import SendError
 from habitue.house import House
 from habitue.mime import Mail
 from habitue.plans import Shard
+from habitue.providers import Access
 from habitue.senders import Receipt, Receipts, Status
+from habitue.shop import load_shop
 
 ON = date(2026, 10, 1)
 STEPS = ("extract", "validate", "segment", "publish")
@@ -257,6 +260,32 @@ def test_what_a_provider_never_took_waits_as_planned_and_leaves_once_by_the_next
             {"n": shard.number},
         ).all()
     assert left == []
+
+
+@pytest.mark.parametrize("kind", ["smtp", "sendgrid"])
+def test_the_quarterly_letter_leaves_by_the_provider_that_the_shop_names(house: House, kind: str) -> None:
+    from loopback import running
+    from sendgrid_stub import SendGridStub
+    from smtp_sink import SmtpSink
+
+    provider = SmtpSink(house.out / "taken") if kind == "smtp" else SendGridStub(house.out / "taken", key="SG.key")
+    with running(provider):
+        chosen = {
+            "kind": kind,
+            "smtp": {"host": "127.0.0.1", "port": provider.port, "security": "none"},
+            "sendgrid": {"base_url": f"http://127.0.0.1:{provider.port}"},
+        }
+        named = replace(house, shop=load_shop(overrides={"sender": chosen}), access=Access(password="SG.key"))
+        play(named, "quarterly_letter")
+        play(named, "quarterly_letter")
+    with house.engine.connect() as connection:
+        accepted = connection.scalars(
+            text("select message_id::text from message where channel = 'email' and state = 'accepted'")
+        ).all()
+    assert accepted
+    assert sorted(provider.taken) == sorted(accepted)
+    assert not (house.out / "emails").exists()
+    named.engine.dispose()
 
 
 def test_a_worker_killed_in_the_middle_of_the_outbox_loses_nobody_and_doubles_nobody(house: House) -> None:

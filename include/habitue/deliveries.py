@@ -35,9 +35,10 @@ from habitue.ledger import Outcome
 from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
 from habitue.mime import Mail, Origin, write
 from habitue.plans import Shard
+from habitue.providers import open_sender
 from habitue.recipients import Recipient, Run, recipients
 from habitue.salutations import salutation
-from habitue.senders import Outbox, Receipt, Sender, Status, replace_file
+from habitue.senders import Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
 from habitue.tables import Channel, RunState, State
 from habitue.texts import NO_BREAK, Text, load_text, long_date, money
@@ -90,7 +91,7 @@ class Desk:
     def check(self, shard: Shard) -> None:
         controls.check(self.house.engine, shard, self.house.shop)
 
-    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool) -> ledger.Claim:
+    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool, after: int = 0) -> ledger.Claim:
         """A claim of the shard's messages. Waiting where none may leave now; nothing to claim where the run is
         cancelled."""
         claimed = ledger.claim(
@@ -103,6 +104,7 @@ class Desk:
             caps=self.run.campaign.effective_caps(self.house.shop),
             most=most,
             again=again,
+            after=after,
         )
         if claimed.shut and claimed.shut != RunState.CANCELLED:
             raise Waiting(_waits(shard.run_id, claimed), why=claimed.shut)
@@ -164,7 +166,7 @@ def delivery(house: House, shard: Shard) -> Delivery:
         case Channel.LETTER:
             return Letters(desk)
         case Channel.EMAIL:
-            return Emails(desk, Outbox(house.out / "emails"))
+            return Emails(desk, open_sender(house.shop, house.access, out=house.out))
         case Channel.CALL:
             return Calls(desk)
 
@@ -324,10 +326,11 @@ class Emails:
             counts["unknown"] = ledger.expire(engine, shard, at=now(), again=at_least_once)
             counts["unknown"] += ledger.doubt(engine, self.journal(shard).claims(), at=now())
         with closing(self.sender):
-            while claimed := self._claim(shard, on=on, now=now):
+            after = 0
+            while claimed := self._claim(shard, on=on, now=now, after=after):
+                after = claimed.last
                 counts["cancelled"] += claimed.cancelled
-                people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
-                answer = self.sender.send([self.mail(who) for who in people])
+                answer = self.sender.send(self._mails(shard, claimed.messages, now))
                 self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now())
                 controls.judge(engine, shard.run_id, self.desk.house.shop.breaker, at=now())
                 for receipt in answer.receipts:
@@ -338,16 +341,26 @@ class Emails:
             raise SendError(f"Shard {shard}: {held} mails were put off by the provider; deliver again", permanent=False)
         return counts
 
+    def _mails(self, shard: Shard, claimed: frozenset[UUID], now: Clock) -> list[Mail]:
+        """The claimed mails. Where one can't be made none has left: the claim is given back."""
+        try:
+            return [self.mail(who) for who in self.desk.people(shard, State.CLAIMED, only=claimed)]
+        except BaseException:
+            self.desk.settle((Outcome(one, State.PLANNED) for one in claimed), now())
+            raise
+
     def journal(self, shard: Shard) -> Journal:
         return Journal(self.desk.work / "claims" / f"email-{shard.number:03}.log")
 
-    def _claim(self, shard: Shard, *, on: date, now: Clock) -> ledger.Claim:
+    def _claim(self, shard: Shard, *, on: date, now: Clock, after: int) -> ledger.Claim:
         """A claim, noted in the journal before anything leaves. Waiting outside the campaign's hours."""
         window = self.desk.run.campaign.window
         if (opens := window.open_at(now(), self.desk.house.shop.tz)) is not None:
             raise Waiting(f"{shard.run_id}: mails leave {window.hours} only", why="outside_hours", until=opens)
         again = self.sender.idempotent
-        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
+        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again, after=after)
+        if not claimed and after:  # what another worker has given back stands further up
+            claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
         if claimed.messages and not again:
             self.journal(shard).add(claimed.messages)
         return claimed

@@ -50,6 +50,10 @@ class Claim:
 
     messages: frozenset[UUID]
     cancelled: int = 0
+    last: int = 0
+    """the last place in the shard that was looked at: go on behind it"""
+    crowded: bool = False
+    """runs planned later may have used up what this one's caps leave"""
     shut: str | None = None
     reason: str | None = None
 
@@ -57,17 +61,19 @@ class Claim:
         return bool(self.messages or self.cancelled)
 
 
-def gate(connection: Connection, run_id: str, *, at: datetime) -> Claim:
+def gate(connection: Connection, run_id: str, *, at: datetime, longest_cap: int = 0) -> Claim:
     """Whether the run's messages may leave at this moment: an empty claim whose `shut` says why not.
 
     1. The run is locked for sharing: who pauses it waits for the claims under way, and none is committed afterwards.
     2. Only then is it asked, by a statement of its own: one that had waited for the lock would not see the answer.
     """
     connection.execute(select(run.c.run_id).where(run.c.run_id == run_id).with_for_update(read=True))
-    row = connection.execute(statement("ledger/gate"), {"run_id": run_id, "at": at}).one_or_none()
+    row = connection.execute(
+        statement("ledger/gate"), {"run_id": run_id, "at": at, "longest_cap": longest_cap}
+    ).one_or_none()
     if row is None:
         raise LedgerError(f"run {run_id} is not planned: run the task `plan` first")
-    return Claim(frozenset(), shut=row.shut, reason=row.reason if row.shut else None)
+    return Claim(frozenset(), crowded=row.crowded, shut=row.shut, reason=row.reason if row.shut else None)
 
 
 def claim(
@@ -81,8 +87,9 @@ def claim(
     caps: Mapping[str, Cap],
     most: int,
     again: bool = False,
+    after: int = 0,
 ) -> Claim:
-    """Claims up to `most` messages of the shard, in order; committed when it returns.
+    """Claims up to `most` messages of the shard, in order, behind the place `after`; committed when it returns.
 
     1. The kill switch, the run's state, its approvals and its send window are asked, with the run locked for sharing.
     2. Holds, consent, suppression, reachability and caps are asked again; who has said no since the plan is cancelled.
@@ -91,8 +98,9 @@ def claim(
     """
     cap, cap_any = caps[shard.channel], caps["any"]
     with engine.begin() as connection:
-        if (shut := gate(connection, shard.run_id, at=at)).shut:
-            return shut
+        asked = gate(connection, shard.run_id, at=at, longest_cap=max(cap.days, cap_any.days))
+        if asked.shut:
+            return asked
         rows = connection.execute(
             statement("ledger/claim"),
             {
@@ -113,10 +121,12 @@ def claim(
                 "lease_until": at + LEASE,
                 "most": most,
                 "again": again,
+                "after": after,
+                "crowded": asked.crowded,
             },
         ).all()
     taken = frozenset(row.message_id for row in rows if row.state == State.CLAIMED)
-    return Claim(taken, len(rows) - len(taken))
+    return Claim(taken, len(rows) - len(taken), last=max((row.position for row in rows), default=after))
 
 
 def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: datetime) -> int:

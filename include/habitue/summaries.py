@@ -171,7 +171,7 @@ def _manifest_row(sequence: int, row: RowMapping, envelope: str) -> list[object]
 
 
 def write_mail_index(house: House, on: date) -> int:
-    """`emails/index.html`: the mails that went out on that date, each to be looked at."""
+    """`emails/index.html`: the mails that went into the outbox on that date, each to be looked at."""
     with house.engine.connect() as connection:
         rows = connection.execute(statement("report/mails"), {"on": on}).all()
     if not rows:

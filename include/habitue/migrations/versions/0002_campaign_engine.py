@@ -231,6 +231,15 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_holdout_scope"), "holdout", "scope in ('campaign', 'shop')")
     op.add_column("message", sa.Column("arm", sa.Text(), nullable=True, comment="of an A/B test"))
     op.add_column("message", sa.Column("cost_micros", sa.BigInteger(), server_default="0", nullable=False))
+    # No index knows the state and every page has room for as many rows again: claiming and settling touch no index.
+    op.execute("alter table message set (fillfactor = 50)")
+    op.drop_index("ix_message_to_leave", table_name="message")
+    op.create_index("ix_message_place", "message", ["run_id", "channel", "shard", "position"], unique=False)
+    op.drop_constraint(op.f("uq_message_run_id_customer_id_channel"), "message", type_="unique")
+    op.create_unique_constraint(
+        op.f("uq_message_customer_id_run_id_channel"), "message", ["customer_id", "run_id", "channel"]
+    )
+    op.drop_index("ix_message_customer_id", table_name="message")
     _widen_run()
     op.execute(
         "insert into shard (run_id, channel, shard, messages, accepted, refused, unknown, cancelled, audience_sha256) "
@@ -297,6 +306,20 @@ def downgrade() -> None:
         op.drop_column("run", name)
     for name in ("cost_micros", "arm"):
         op.drop_column("message", name)
+    op.create_index("ix_message_customer_id", "message", ["customer_id"], unique=False)
+    op.drop_constraint(op.f("uq_message_customer_id_run_id_channel"), "message", type_="unique")
+    op.create_unique_constraint(
+        op.f("uq_message_run_id_customer_id_channel"), "message", ["run_id", "customer_id", "channel"]
+    )
+    op.drop_index("ix_message_place", table_name="message")
+    op.create_index(
+        "ix_message_to_leave",
+        "message",
+        ["run_id", "channel", "shard", "position"],
+        unique=False,
+        postgresql_where=sa.text("state in ('planned', 'claimed')"),
+    )
+    op.execute("alter table message reset (fillfactor)")
     op.drop_column("holdout", "scope")
     for name in ("mark_key", "person_mark", "letter_mark", "phone_mark", "email_mark"):
         op.drop_column("customer", name)
