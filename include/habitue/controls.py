@@ -72,12 +72,10 @@ def cancel(engine: Engine, run_id: str, *, by: str, reason: str, at: datetime) -
 def stop_all(engine: Engine, *, by: str, reason: str, at: datetime) -> bool:
     """The kill switch: nothing leaves, of any run, until `go`; False where it was pulled already."""
     with engine.begin() as connection:
-        connection.execute(text("lock table stop in exclusive mode"))
+        _lock(connection, ledger.STOP_LOCK)
         if connection.scalar(select(stop.c.stop_id).where(stop.c.lifted_at.is_(None))) is not None:
             return False
         connection.execute(insert(stop).values(reason=reason, said_by=by, said_at=at))
-        # Claims under way hold their run for sharing: when these locks are had, the last of them is committed.
-        connection.execute(select(run.c.run_id).where(run.c.state == RunState.OPEN).with_for_update())
         return True
 
 
@@ -88,8 +86,14 @@ def go(engine: Engine, *, by: str, at: datetime) -> bool:
         return connection.execute(lifted).rowcount > 0
 
 
+def _lock(connection: Connection, name: str) -> None:
+    """Waits for the claims that are being committed, and keeps new ones waiting until this is."""
+    connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
+
 def _run(connection: Connection, run_id: str) -> RowMapping:
     """The run, locked: claims that are being committed are waited for."""
+    _lock(connection, ledger.run_lock(run_id))
     row = connection.execute(select(run).where(run.c.run_id == run_id).with_for_update()).mappings().one_or_none()
     if row is None:
         known = connection.scalars(select(run.c.run_id).order_by(run.c.number.desc()).limit(5)).all()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, text, update
 
 from habitue.decisions import years_before
 from habitue.errors import LedgerError
@@ -21,7 +21,7 @@ from habitue.limits import Cap
 from habitue.plans import Shard
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import State, run
+from habitue.tables import State
 from habitue.tables import shard as parts
 
 LEASE = timedelta(minutes=10)
@@ -29,6 +29,15 @@ LEASE = timedelta(minutes=10)
 
 MOST_ATTEMPTS = 3
 """How often a campaign that says `at_least_once` tries a message whose worker died."""
+
+
+STOP_LOCK = "habitue.stop"
+"""The name of the lock that each claim shares and the kill switch takes whole."""
+
+
+def run_lock(run_id: str) -> str:
+    """The name of the lock that each claim of the run shares, and whoever moves the run takes whole."""
+    return f"habitue.run/{run_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,14 @@ class Claim:
 def gate(connection: Connection, run_id: str, *, at: datetime, longest_cap: int = 0) -> Claim:
     """Whether the run's messages may leave at this moment: an empty claim whose `shut` says why not.
 
-    1. The run is locked for sharing: who pauses it waits for the claims under way, and none is committed afterwards.
+    1. Kill switch and run are locked for sharing: who stops or pauses waits for the claims under way, and none is
+       committed afterwards. Claims queue behind whoever waits, so that he is not kept waiting by ever more of them.
     2. Only then is it asked, by a statement of its own: one that had waited for the lock would not see the answer.
     """
-    connection.execute(select(run.c.run_id).where(run.c.run_id == run_id).with_for_update(read=True))
+    connection.execute(
+        text("select pg_advisory_xact_lock_shared(hashtext(:stop)), pg_advisory_xact_lock_shared(hashtext(:run))"),
+        {"stop": STOP_LOCK, "run": run_lock(run_id)},
+    )
     row = connection.execute(
         statement("ledger/gate"), {"run_id": run_id, "at": at, "longest_cap": longest_cap}
     ).one_or_none()
@@ -91,7 +104,7 @@ def claim(
 ) -> Claim:
     """Claims up to `most` messages of the shard, in order, behind the place `after`; committed when it returns.
 
-    1. The kill switch, the run's state, its approvals and its send window are asked, with the run locked for sharing.
+    1. The kill switch, the run's state, its approvals and its send window are asked, all of them locked for sharing.
     2. Holds, consent, suppression, reachability and caps are asked again; who has said no since the plan is cancelled.
     3. `again` also takes what another worker claimed and did not settle: only for channels where making the same
        thing twice makes it once (a letter's file, a call row, a mail in the outbox).
