@@ -321,13 +321,15 @@ def judge(engine: Engine, run_id: str, rules: Breaker, *, at: datetime) -> str |
     """Pauses the run where too many messages were refused, bounced or complained about since it was last resumed;
     returns why, or None. Limits: Gmail and Yahoo's sender rules (0.1 and 0.3 % complaints), see `breaker` in shop.yaml.
     """
-    with engine.connect() as connection:
+    with engine.begin() as connection:
+        before = connection.execute(select(run.c.state, run.c.judged_from).where(run.c.run_id == run_id)).one()
         now = ledger.tallies(connection, run_id)
-        before = connection.scalar(select(run.c.judged_from).where(run.c.run_id == run_id)) or {}
-        fared = {name: number - before.get(name, 0) for name, number in now.items()}
-    why = verdict(fared, rules)
-    if why is None or not pause(engine, run_id, by=BREAKER, reason=why, at=at):
-        return None
+        fared = {name: number - (before.judged_from or {}).get(name, 0) for name, number in now.items()}
+        why = verdict(fared, rules)
+        # Locked only where there is something to do, and asked again: somebody may have resumed or cancelled it.
+        if why is None or before.state != RunState.OPEN or _run(connection, run_id)["state"] != RunState.OPEN:
+            return None
+        _move(connection, run_id, RunState.PAUSED, by=BREAKER, reason=why, at=at)
     return why
 
 
