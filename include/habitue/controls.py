@@ -63,10 +63,14 @@ def resume(engine: Engine, run_id: str, *, by: str, at: datetime) -> bool:
 def cancel(engine: Engine, run_id: str, *, by: str, reason: str, at: datetime) -> int:
     """Ends the run: what has not left is cancelled; returns how many messages that were. Can't be undone."""
     with engine.begin() as connection:
-        row = _run(connection, run_id)
-        if row["state"] != RunState.CANCELLED:
-            _move(connection, run_id, RunState.CANCELLED, by=by, reason=reason, at=at)
-        return int(connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at}).scalar_one())
+        return _cancel(connection, run_id, by=by, reason=reason, at=at)
+
+
+def _cancel(connection: Connection, run_id: str, *, by: str, reason: str, at: datetime) -> int:
+    row = _run(connection, run_id)
+    if row["state"] != RunState.CANCELLED:
+        _move(connection, run_id, RunState.CANCELLED, by=by, reason=reason, at=at)
+    return int(connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at}).scalar_one())
 
 
 def stop_all(engine: Engine, *, by: str, reason: str, at: datetime) -> bool:
@@ -188,8 +192,8 @@ def reject(engine: Engine, run_id: str, *, by: str | None, at: datetime) -> int:
         row = _run(connection, run_id)
         step = min(len(_given(connection, row)) + 1, 2)
         _say(connection, row, step, "rejected" if by else "timed_out", by=by, at=at)
-    reason = f"rejected by {by}" if by else "nobody approved it in time"
-    return cancel(engine, run_id, by=by or "approval", reason=reason, at=at)
+        reason = f"rejected by {by}" if by else "nobody approved it in time"
+        return _cancel(connection, run_id, by=by or "approval", reason=reason, at=at)
 
 
 def _say(connection: Connection, row: RowMapping, step: int, decision: str, *, by: str | None, at: datetime) -> None:
