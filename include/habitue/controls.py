@@ -147,7 +147,7 @@ def approvals(engine: Engine, run_id: str, *, at: datetime) -> Approvals:
 
 
 def _given(connection: Connection, row: RowMapping, since: datetime | None = None) -> tuple[str, ...]:
-    said = select(approval.c.step, approval.c.said_by).where(
+    said = select(approval.c.said_by).where(
         approval.c.run_id == row["run_id"],
         approval.c.decision == "approved",
         approval.c.audience_sha256 == row["audience_sha256"],
@@ -155,8 +155,7 @@ def _given(connection: Connection, row: RowMapping, since: datetime | None = Non
     )
     if since is not None:
         said = said.where(approval.c.said_at > since)
-    by_step = {one.step: one.said_by for one in connection.execute(said.order_by(approval.c.approval_id))}
-    return tuple(by_step[step] for step in sorted(by_step))
+    return tuple(dict.fromkeys(connection.scalars(said.order_by(approval.c.approval_id))))
 
 
 def approve(engine: Engine, run_id: str, *, by: str, audience: str, content: str, at: datetime) -> Approvals:

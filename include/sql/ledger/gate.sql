@@ -3,7 +3,7 @@ select case
         when exists (select from stop where lifted_at is null) then 'stopped'
         when r.state <> 'open' then r.state
         when r.approvals_needed > (
-            select count(distinct a.step)
+            select count(distinct a.said_by)
             from approval a
             where a.run_id = r.run_id and a.decision = 'approved'
                 and a.audience_sha256 = r.audience_sha256 and a.content_sha256 = r.content_sha256
