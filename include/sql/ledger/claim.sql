@@ -14,9 +14,11 @@ with due as (
     select d.place, split_part(
         case
             when c.customer_id is null or c.gone is not null then 'gone'
-            when h.reason is not null then case h.reason when 'complaint' then 'complaint_open' else h.reason end
+            when h.reason = 'erased' then 'erased'
             when c.birth_date > :adult_since then 'minor'
             when c.deceased_on is not null then 'deceased'
+            when h.reason = 'complaint' then 'complaint_open'
+            when h.reason is not null then h.reason
             else closed(
                 d.channel,
                 case d.channel
