@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text, update
 
-from habitue.decisions import years_before
+from habitue.decisions import end_of_day, years_before
 from habitue.errors import LedgerError
 from habitue.limits import Cap
 from habitue.plans import Shard
@@ -125,6 +125,7 @@ def claim(
                 "on": on,
                 "at": at,
                 "zone": shop.timezone,
+                "end_of_day": end_of_day(on, shop),
                 "adult_since": years_before(on, shop.validation.minor_age),
                 "consent_days": shop.calls.consent_days,
                 "most_messages": cap.most,

@@ -46,6 +46,7 @@ with due as (
         select k.status, k.valid_until, (k.recorded_at at time zone :zone)::date as recorded_on
         from consent k
         where k.customer_id = d.customer_id and k.channel = d.channel and k.purpose = 'marketing'
+            and (k.recorded_at < :end_of_day or k.status <> 'granted') -- a grant of tomorrow allows nothing today
         order by k.recorded_at desc, k.status desc
         limit 1
     ) l on true
