@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from habitue import ledger
 from habitue.campaigns import Campaign
@@ -76,7 +76,7 @@ def _cancel(connection: Connection, run_id: str, *, by: str, reason: str, at: da
 def stop_all(engine: Engine, *, by: str, reason: str, at: datetime) -> bool:
     """The kill switch: nothing leaves, of any run, until `go`; False where it was pulled already."""
     with engine.begin() as connection:
-        _lock(connection, ledger.STOP_LOCK)
+        ledger.lock(connection, ledger.STOP_LOCK)
         if connection.scalar(select(stop.c.stop_id).where(stop.c.lifted_at.is_(None))) is not None:
             return False
         connection.execute(insert(stop).values(reason=reason, said_by=by, said_at=at))
@@ -90,14 +90,9 @@ def go(engine: Engine, *, by: str, at: datetime) -> bool:
         return connection.execute(lifted).rowcount > 0
 
 
-def _lock(connection: Connection, name: str) -> None:
-    """Waits for the claims that are being committed, and keeps new ones waiting until this is."""
-    connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
-
-
 def _run(connection: Connection, run_id: str) -> RowMapping:
     """The run, locked: claims that are being committed are waited for."""
-    _lock(connection, ledger.run_lock(run_id))
+    ledger.lock(connection, ledger.run_lock(run_id))
     row = connection.execute(select(run).where(run.c.run_id == run_id).with_for_update()).mappings().one_or_none()
     if row is None:
         known = connection.scalars(select(run.c.run_id).order_by(run.c.number.desc()).limit(5)).all()

@@ -21,11 +21,14 @@ from habitue.limits import Cap
 from habitue.plans import Shard
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import State
+from habitue.tables import OutcomeKind, State
 from habitue.tables import shard as parts
 
 LEASE = timedelta(minutes=10)
 """How long a worker may hold a claim before its messages count as in doubt."""
+
+NEVER_LEFT = frozenset({OutcomeKind.DROPPED})
+"""What says that nothing reached anybody; every other event is of a message that had left."""
 
 MOST_ATTEMPTS = 3
 """How often a campaign that says `at_least_once` tries a message whose worker died."""
@@ -35,9 +38,20 @@ STOP_LOCK = "habitue.stop"
 """The name of the lock that each claim shares and the kill switch takes whole."""
 
 
+OUTCOMES_LOCK = "habitue.outcomes"
+"""The name of the lock of whoever records events, or puts messages in doubt: each then sees what the other did, and no
+two count the same event."""
+
+
 def run_lock(run_id: str) -> str:
     """The name of the lock that each claim of the run shares, and whoever moves the run takes whole."""
     return f"habitue.run/{run_id}"
+
+
+def lock(connection: Connection, name: str, *, shared: bool = False) -> None:
+    """Holds the lock of that name until the transaction's end, as soon as nobody else does (or all share it)."""
+    how = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    connection.execute(text(f"select {how}(hashtext(:name))"), {"name": name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +91,8 @@ def gate(connection: Connection, run_id: str, *, at: datetime, longest_cap: int 
        committed afterwards. Claims queue behind whoever waits, so that he is not kept waiting by ever more of them.
     2. Only then is it asked, by a statement of its own: one that had waited for the lock would not see the answer.
     """
-    connection.execute(
-        text("select pg_advisory_xact_lock_shared(hashtext(:stop)), pg_advisory_xact_lock_shared(hashtext(:run))"),
-        {"stop": STOP_LOCK, "run": run_lock(run_id)},
-    )
+    lock(connection, STOP_LOCK, shared=True)
+    lock(connection, run_lock(run_id), shared=True)
     row = connection.execute(
         statement("ledger/gate"), {"run_id": run_id, "at": at, "longest_cap": longest_cap}
     ).one_or_none()
@@ -150,7 +162,10 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
     """
     if not outcomes:
         return 0
+    doubtful = [one.message_id for one in outcomes if one.state is State.UNKNOWN]
     with engine.begin() as connection:
+        if doubtful:
+            lock(connection, OUTCOMES_LOCK)
         settled = connection.execute(
             statement("ledger/settle"),
             {
@@ -166,7 +181,9 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
         ).scalar_one()
         late = [one for one in outcomes if one.state is not State.UNKNOWN] if settled < len(outcomes) else []
         known = {one.message_id: (one.state, one.reason) for one in late}
-        return int(settled) + len(_resolve(connection, known, at=at, worker=worker))
+        news = int(settled) + len(_resolve(connection, known, at=at, worker=worker))
+        heard(connection, doubtful, at=at)
+        return news
 
 
 def resolve(engine: Engine, known: Mapping[UUID, tuple[State, str | None]], *, at: datetime) -> dict[UUID, State]:
@@ -194,23 +211,16 @@ def _resolve(
 
 
 def expire(engine: Engine, shard: Shard, *, at: datetime, again: bool = False) -> int:
-    """Claims of dead workers become `unknown`; returns how many.
+    """Claims of dead workers become `unknown`, but for those of which an event has spoken; returns how many.
 
     `again`: for a campaign that says `at_least_once`, they are planned anew instead, MOST_ATTEMPTS times in all.
     """
     with engine.begin() as connection:
-        return int(
-            connection.execute(
-                statement("ledger/expire"),
-                {
-                    "run_id": shard.run_id,
-                    "channel": shard.channel,
-                    "at": at,
-                    "again": again,
-                    "most_attempts": MOST_ATTEMPTS,
-                },
-            ).scalar_one()
-        )
+        named = {"run_id": shard.run_id, "channel": shard.channel, "at": at}
+        rules = {"again": again, "most_attempts": MOST_ATTEMPTS}
+        lock(connection, OUTCOMES_LOCK)
+        unknown = connection.scalars(statement("ledger/expire"), {**named, **rules}).all()
+        return len(unknown) - heard(connection, unknown, at=at)
 
 
 def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
@@ -219,11 +229,18 @@ def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
     if not claims:
         return 0
     with engine.begin() as connection:
-        return int(
-            connection.execute(
-                statement("ledger/doubt"), {"ids": list(claims), "claims": list(claims.values()), "at": at}
-            ).scalar_one()
-        )
+        told = {"ids": list(claims), "claims": list(claims.values()), "at": at}
+        lock(connection, OUTCOMES_LOCK)
+        unknown = connection.scalars(statement("ledger/doubt"), told).all()
+        return len(unknown) - heard(connection, unknown, at=at)
+
+
+def heard(connection: Connection, messages: Sequence[UUID], *, at: datetime) -> int:
+    """Settles those of these messages in doubt of which an event has spoken, whenever that was; returns how many."""
+    if not messages:
+        return 0
+    told = {"ids": list(messages), "never_left": sorted(NEVER_LEFT), "at": at}
+    return len(connection.execute(statement("ledger/heard"), told).all())
 
 
 def keep_content(engine: Engine, shard: Shard, digest: str, messages: int) -> None:
