@@ -8,12 +8,13 @@ planned ──claim, cancel──→ cancelled
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text, update
+from sqlalchemy import Connection, Engine, select, text, update
 
 from habitue.decisions import end_of_day, years_before
 from habitue.errors import LedgerError
@@ -21,7 +22,7 @@ from habitue.limits import Cap
 from habitue.plans import Shard
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import OutcomeKind, State
+from habitue.tables import OutcomeKind, RunState, State, message, run
 from habitue.tables import shard as parts
 
 LEASE = timedelta(minutes=10)
@@ -163,7 +164,8 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
     if not outcomes:
         return 0
     doubtful = [one.message_id for one in outcomes if one.state is State.UNKNOWN]
-    with engine.begin() as connection:
+    back = [one.message_id for one in outcomes if one.state is State.PLANNED]
+    with engine.begin() as connection, _putting_back(connection, _runs_of(connection, back), at=at):
         if doubtful:
             lock(connection, OUTCOMES_LOCK)
         settled = connection.execute(
@@ -188,8 +190,25 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
 
 def resolve(engine: Engine, known: Mapping[UUID, tuple[State, str | None]], *, at: datetime) -> dict[UUID, State]:
     """What is now known of messages that were in doubt; returns those that it was news for."""
-    with engine.begin() as connection:
+    back = [message_id for message_id, (state, _) in known.items() if state is State.PLANNED]
+    with engine.begin() as connection, _putting_back(connection, _runs_of(connection, back), at=at):
         return _resolve(connection, known, at=at, worker=None)
+
+
+def _runs_of(connection: Connection, messages: Sequence[UUID]) -> Sequence[str]:
+    named = select(message.c.run_id).where(message.c.message_id.in_(messages)).distinct()
+    return connection.scalars(named.order_by(message.c.run_id)).all() if messages else []
+
+
+@contextmanager
+def _putting_back(connection: Connection, runs: Sequence[str], *, at: datetime) -> Iterator[None]:
+    """What is planned again of a run that somebody has ended meanwhile is cancelled like the rest of it."""
+    for run_id in runs:
+        lock(connection, run_lock(run_id), shared=True)
+    yield
+    for run_id in runs:
+        if connection.scalar(select(run.c.state).where(run.c.run_id == run_id)) == RunState.CANCELLED:
+            connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at})
 
 
 def _resolve(
@@ -215,7 +234,8 @@ def expire(engine: Engine, shard: Shard, *, at: datetime, again: bool = False) -
 
     `again`: for a campaign that says `at_least_once`, they are planned anew instead, MOST_ATTEMPTS times in all.
     """
-    with engine.begin() as connection:
+    runs = [shard.run_id] if again else []
+    with engine.begin() as connection, _putting_back(connection, runs, at=at):
         named = {"run_id": shard.run_id, "channel": shard.channel, "at": at}
         rules = {"again": again, "most_attempts": MOST_ATTEMPTS}
         lock(connection, OUTCOMES_LOCK)
