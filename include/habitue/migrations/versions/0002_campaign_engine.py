@@ -26,15 +26,15 @@ $$
 # What two spellings of a name or a street have in common: letters and digits without accents, in capitals.
 BARE = """
 create function bare(value text) returns text language sql immutable parallel safe as $$
-    select upper(regexp_replace(normalize(coalesce(value, ''), NFKD), '[^A-Za-z0-9]', '', 'g'))
+    select upper(regexp_replace(normalize(coalesce(value, ''), NFKD), '[^A-Za-z0-9]', '', 'g') collate "C")
 $$
 """
 
-# The canonical values that marks are made of: as in suppressions.py, to the letter.
+# The canonical values that marks are made of: as in suppressions.py, to the letter, whatever the database's locale.
 VALUES = (
     """
 create function email_value(email text) returns text language sql immutable parallel safe as $$
-    select 'email:' || lower(normalize(trim(email), NFC))
+    select 'email:' || lower(normalize(trim(email), NFC) collate "pg_c_utf8")
 $$
 """,
     """
@@ -50,7 +50,7 @@ $$
 create function person_value(first_name text, last_name text, email text) returns text
 language sql immutable parallel safe as $$
     select 'person:' || bare(coalesce(first_name, '') || coalesce(last_name, '')) || '|'
-        || lower(normalize(trim(email), NFC))
+        || lower(normalize(trim(email), NFC) collate "pg_c_utf8")
 $$
 """,
 )
