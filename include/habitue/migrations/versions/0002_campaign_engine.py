@@ -65,7 +65,10 @@ create function closed(
     select case
         when consent_rule(channel, status, recorded_on, valid_until, day, call_days) is not null
             then concat_ws(' ', consent_rule(channel, status, recorded_on, valid_until, day, call_days),
-                case when status = 'granted' then coalesce(valid_until, recorded_on + call_days) else recorded_on end)
+                case
+                    when status <> 'granted' then recorded_on
+                    else least(valid_until, case when channel = 'call' then recorded_on + call_days end)
+                end)
         when suppressed is not null then 'suppressed ' || suppressed
         when barrier is not null then 'unreachable ' || barrier
         when used >= most then 'frequency_cap ' || used || ' by ' || channel || ' in ' || within || ' days'
