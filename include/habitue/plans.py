@@ -91,6 +91,8 @@ def plan(
     asked = Question(campaign, shop, on, run_id(campaign, on), at, price)
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(hashtext('habitue.plan'))"))
+        # No snapshot is loaded meanwhile: the plan would stand on one and name the other.
+        connection.execute(text("select pg_advisory_xact_lock_shared(hashtext('habitue.load'))"))
         if found := connection.execute(select(run).where(run.c.run_id == asked.run_id)).mappings().one_or_none():
             _refuse_if_changed(connection, dict(found), campaign)
             return _planned(dict(found), already=True)
