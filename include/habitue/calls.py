@@ -106,7 +106,7 @@ class CallScript:
             known = ", ".join(sorted(WORDS))
             raise TemplateError(f"{where}: unknown words {', '.join(sorted(unknown))}; there are {known}")
         script = cls(copy, shop_words(shop))
-        for facts in (None, {"last_purchase": date(2000, 1, 1), "favourite": "A", "purchases": 2}):
+        for facts in (None, {"last_purchase": date(2000, 1, 1), "favourite": "A", "purchases": 2, "this_year": 1}):
             script.render({**_SPECIMEN, "facts": facts})
         return script
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
@@ -31,7 +32,7 @@ def pause(engine: Engine, run_id: str, *, by: str, reason: str, at: datetime) ->
 
 
 def _pause(connection: Connection, run_id: str, *, by: str, reason: str, at: datetime) -> bool:
-    row = _run(connection, run_id)
+    row = locked(connection, run_id)
     if row["state"] == RunState.CANCELLED:
         raise LedgerError(f"{run_id} is cancelled: there is nothing left to pause")
     if row["state"] == RunState.PAUSED:
@@ -46,7 +47,7 @@ def resume(engine: Engine, run_id: str, *, by: str, at: datetime) -> bool:
     The circuit breaker judges anew: what had come before no longer counts.
     """
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         if row["state"] == RunState.CANCELLED:
             raise LedgerError(f"{run_id} is cancelled and stays so: plan the campaign for another day")
         late = at > row["deliver_until"]
@@ -67,7 +68,7 @@ def cancel(engine: Engine, run_id: str, *, by: str, reason: str, at: datetime) -
 
 
 def _cancel(connection: Connection, run_id: str, *, by: str, reason: str, at: datetime) -> int:
-    row = _run(connection, run_id)
+    row = locked(connection, run_id)
     if row["state"] != RunState.CANCELLED:
         _move(connection, run_id, RunState.CANCELLED, by=by, reason=reason, at=at)
     return int(connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at}).scalar_one())
@@ -90,7 +91,7 @@ def go(engine: Engine, *, by: str, at: datetime) -> bool:
         return connection.execute(lifted).rowcount > 0
 
 
-def _run(connection: Connection, run_id: str) -> RowMapping:
+def locked(connection: Connection, run_id: str) -> RowMapping:
     """The run, locked: claims that are being committed are waited for."""
     ledger.lock(connection, ledger.run_lock(run_id))
     row = connection.execute(select(run).where(run.c.run_id == run_id).with_for_update()).mappings().one_or_none()
@@ -160,7 +161,7 @@ def approve(engine: Engine, run_id: str, *, by: str, audience: str, content: str
     person already gave the other approval. A yes to a late run opens its window again.
     """
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         if row["state"] == RunState.CANCELLED:
             raise LedgerError(f"{run_id} is cancelled and stays so")
         if (audience, content) != (row["audience_sha256"], row["content_sha256"]):
@@ -183,7 +184,7 @@ def approve(engine: Engine, run_id: str, *, by: str, audience: str, content: str
 def reject(engine: Engine, run_id: str, *, by: str | None, at: datetime) -> int:
     """A person says no, or (`by` None) nobody answered in time: the run is cancelled. Returns the messages ended."""
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         step = min(len(_given(connection, row)) + 1, 2)
         _say(connection, row, step, "rejected" if by else "timed_out", by=by, at=at)
         reason = f"rejected by {by}" if by else "nobody approved it in time"
@@ -212,7 +213,7 @@ def changes(engine: Engine, run_id: str, shop: Shop) -> list[str]:
     message that was changed in the ledger. Empty where all is as it was."""
     with engine.connect() as connection:
         row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().one()
-        found = _content_changes(row, shop)
+        found = content_changes(row, shop)
         if audience_sha256(_present(connection, run_id)) != row["audience_sha256"]:
             found.append("the run's messages in the ledger")
     return found
@@ -233,7 +234,7 @@ def check(engine: Engine, part: Shard, shop: Shop) -> None:
         if connection.execute(waiting.limit(1)).first() is None:
             return
         row = connection.execute(select(run).where(run.c.run_id == part.run_id)).mappings().one()
-        found = _content_changes(row, shop)
+        found = content_changes(row, shop)
         planned = connection.scalar(
             select(shard.c.audience_sha256).where(
                 shard.c.run_id == part.run_id, shard.c.channel == part.channel, shard.c.shard == part.number
@@ -248,9 +249,13 @@ def check(engine: Engine, part: Shard, shop: Shop) -> None:
         )
 
 
-def _content_changes(row: RowMapping, shop: Shop) -> list[str]:
+def content_changes(row: RowMapping, shop: Shop) -> list[str]:
+    """What a run would say otherwise now than when it was planned; `row` is the run's."""
     campaign = Campaign.model_validate(row["settings"])
-    files = content_files(campaign, shop)
+    try:
+        files = content_files(campaign, shop)
+    except FileNotFoundError as error:
+        return [f"{Path(error.filename).name} (it is gone)"]
     found = [name for name in sorted(files.keys() | row["files"].keys()) if files.get(name) != row["files"].get(name)]
     if not found and content_sha256(campaign, files, shop) != row["content_sha256"]:
         found.append("shop.yaml")
@@ -280,15 +285,19 @@ def _present(connection: Connection, run_id: str) -> list[dict[str, Any]]:
 def accept(engine: Engine, run_id: str, shop: Shop, *, by: str, at: datetime) -> list[str]:
     """Takes what has changed since the plan into the run, for which it must be approved (again); returns what that is.
 
-    Everything must be rendered again: the shards' content is forgotten.
+    Everything must be rendered again: the shards' content is forgotten. LedgerError where a text is gone.
     """
     changed = changes(engine, run_id, shop)
     if not changed:
         return []
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         campaign = Campaign.model_validate(row["settings"])
-        files, parts = content_files(campaign, shop), _present(connection, run_id)
+        try:
+            files = content_files(campaign, shop)
+        except FileNotFoundError:
+            raise LedgerError(f"{run_id}: {', '.join(changed)}; put it back to say anything") from None
+        parts = _present(connection, run_id)
         for part in parts:
             connection.execute(
                 update(shard)
@@ -320,15 +329,19 @@ def judge(engine: Engine, run_id: str, rules: Breaker, *, at: datetime) -> str |
     returns why, or None. Limits: Gmail and Yahoo's sender rules (0.1 and 0.3 % complaints), see `breaker` in shop.yaml.
     """
     with engine.begin() as connection:
-        before = connection.execute(select(run.c.state, run.c.judged_from).where(run.c.run_id == run_id)).one()
-        now = ledger.tallies(connection, run_id)
-        fared = {name: number - (before.judged_from or {}).get(name, 0) for name, number in now.items()}
-        why = verdict(fared, rules)
-        # Locked only where there is something to do, and asked again: somebody may have resumed or cancelled it.
-        if why is None or before.state != RunState.OPEN or _run(connection, run_id)["state"] != RunState.OPEN:
+        why = verdict(fared(connection, run_id), rules)
+        # Locked only where there is something to do: a run that somebody has paused or ended needs no breaker.
+        if why is None or locked(connection, run_id)["state"] != RunState.OPEN:
             return None
         _move(connection, run_id, RunState.PAUSED, by=BREAKER, reason=why, at=at)
     return why
+
+
+def fared(connection: Connection, run_id: str) -> dict[str, int]:
+    """The run's tallies since it was last resumed: what the breaker judges."""
+    now = ledger.tallies(connection, run_id)
+    before = connection.scalar(select(run.c.judged_from).where(run.c.run_id == run_id)) or {}
+    return {name: number - before.get(name, 0) for name, number in now.items()}
 
 
 def verdict(fared: dict[str, int], rules: Breaker) -> str | None:

@@ -22,7 +22,7 @@ from habitue.limits import Cap
 from habitue.plans import Shard
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import OutcomeKind, RunState, State, message, run
+from habitue.tables import Channel, OutcomeKind, RunState, State, message, run
 from habitue.tables import shard as parts
 
 LEASE = timedelta(minutes=10)
@@ -236,11 +236,22 @@ def expire(engine: Engine, shard: Shard, *, at: datetime, again: bool = False) -
     """
     runs = [shard.run_id] if again else []
     with engine.begin() as connection, _putting_back(connection, runs, at=at):
-        named = {"run_id": shard.run_id, "channel": shard.channel, "at": at}
-        rules = {"again": again, "most_attempts": MOST_ATTEMPTS}
-        lock(connection, OUTCOMES_LOCK)
-        unknown = connection.scalars(statement("ledger/expire"), {**named, **rules}).all()
-        return len(unknown) - heard(connection, unknown, at=at)
+        return expire_claims(connection, shard.run_id, shard.channel, at=at, again=again)[State.UNKNOWN]
+
+
+def expire_claims(
+    connection: Connection, run_id: str, channel: Channel, *, at: datetime, again: bool
+) -> dict[State, int]:
+    """The same in a transaction: how many are `unknown` now, and how many `planned`."""
+    lock(connection, OUTCOMES_LOCK)
+    rules = {"again": again, "most_attempts": MOST_ATTEMPTS}
+    named = {"run_id": run_id, "channel": channel, "at": at}
+    moved = connection.execute(statement("ledger/expire"), {**named, **rules}).all()
+    unknown = [row.message_id for row in moved if row.state == State.UNKNOWN]
+    return {
+        State.UNKNOWN: len(unknown) - heard(connection, unknown, at=at),
+        State.PLANNED: len(moved) - len(unknown),
+    }
 
 
 def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:

@@ -23,4 +23,4 @@ with moved as (
     ) t
     where s.run_id = t.run_id and s.channel = t.channel and s.shard = t.shard
 )
-select message_id from moved where state = 'unknown'
+select message_id, state from moved
