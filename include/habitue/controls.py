@@ -329,12 +329,12 @@ def judge(engine: Engine, run_id: str, rules: Breaker, *, at: datetime) -> str |
     returns why, or None. Limits: Gmail and Yahoo's sender rules (0.1 and 0.3 % complaints), see `breaker` in shop.yaml.
     """
     with engine.begin() as connection:
-        why = verdict(fared(connection, run_id), rules)
-        # Locked only where there is something to do: a run that somebody has paused or ended needs no breaker.
-        if why is None or locked(connection, run_id)["state"] != RunState.OPEN:
-            return None
-        _move(connection, run_id, RunState.PAUSED, by=BREAKER, reason=why, at=at)
-    return why
+        if verdict(fared(connection, run_id), rules) is None or locked(connection, run_id)["state"] != RunState.OPEN:
+            return None  # a run that is paused or ended needs no breaker
+        why = verdict(fared(connection, run_id), rules)  # once more: it may have been resumed before it was locked
+        if why is not None:
+            _move(connection, run_id, RunState.PAUSED, by=BREAKER, reason=why, at=at)
+        return why
 
 
 def fared(connection: Connection, run_id: str) -> dict[str, int]:
