@@ -6,6 +6,7 @@ it none is, and what has left has left.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -344,12 +345,12 @@ def fared(connection: Connection, run_id: str) -> dict[str, int]:
     return {name: number - before.get(name, 0) for name, number in now.items()}
 
 
-def verdict(fared: dict[str, int], rules: Breaker) -> str | None:
+def verdict(fared: Mapping[str, int], rules: Breaker) -> str | None:
     """Why sending must stop, from the tallies of a run; None where nothing is out of the ordinary."""
     answered = fared["accepted"] + fared["refused"]
     if answered >= rules.refused_after and fared["refused"] / answered > rules.refused:
         return f"{fared['refused']} of {answered} messages were refused, more than {rules.refused:.1%}"
-    left = max(fared["delivered"], fared["accepted"] if fared["delivered"] == 0 else 0)
+    left = judged_against(fared, rules)
     if left < rules.after:
         return None
     for name, words, (_, most) in (
@@ -361,9 +362,15 @@ def verdict(fared: dict[str, int], rules: Breaker) -> str | None:
     return None
 
 
-def warnings(fared: dict[str, int], rules: Breaker) -> list[str]:
+def judged_against(fared: Mapping[str, int], rules: Breaker) -> int:
+    """Bounces and complaints are shares of what was delivered; until enough was, of what was accepted. A list of which
+    next to nothing arrives must not go on for that reason."""
+    return fared["delivered"] if fared["delivered"] >= rules.after else max(fared["delivered"], fared["accepted"])
+
+
+def warnings(fared: Mapping[str, int], rules: Breaker) -> list[str]:
     """What is worth a look before the breaker has to act."""
-    left = fared["delivered"]
+    left = judged_against(fared, rules)
     if left < rules.after:
         return []
     levels = (("hard_bounces", rules.hard_bounces[0]), ("complaints", rules.complaints[0]))
