@@ -110,6 +110,10 @@ def _move(connection: Connection, run_id: str, state: RunState, *, by: str, reas
 
 def _window_from(row: RowMapping, at: datetime) -> datetime:
     """As long again as the run's own window, from now on."""
+    if not row["shop"]:
+        raise LedgerError(
+            f"{row['run_id']} was planned by an older version: take it in first (habitue accept {row['run_id']})"
+        )
     campaign, shop = Campaign.model_validate(row["settings"]), Shop.model_validate(row["shop"])
     return campaign.window.ends(at.astimezone(shop.tz).date(), shop.tz)
 
