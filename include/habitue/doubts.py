@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from habitue.controls import locked
 from habitue.errors import LedgerError
-from habitue.ledger import MOST_ATTEMPTS
+from habitue.ledger import expire_claims
 from habitue.shop import Shop
 from habitue.statements import statement
 from habitue.tables import Channel, RunState, State
@@ -62,18 +62,9 @@ def expire(engine: Engine, run_id: str, *, once: frozenset[Channel], at: datetim
         for channel in Channel:
             if channel in once and not over:
                 continue
-            found = connection.execute(
-                statement("ledger/expire"),
-                {
-                    "run_id": run_id,
-                    "channel": channel,
-                    "at": at,
-                    "again": row["settings"]["delivery"] == "at_least_once" and not over,
-                    "most_attempts": MOST_ATTEMPTS,
-                },
-            ).one()
-            moved[State.UNKNOWN] += found.unknown
-            moved[State.PLANNED] += found.planned
+            again = row["settings"]["delivery"] == "at_least_once" and not over
+            for state, messages in expire_claims(connection, run_id, channel, at=at, again=again).items():
+                moved[state] += messages
     return moved
 
 

@@ -191,7 +191,7 @@ def view(engine: Engine, run_id: str, *, shop: Shop, at: datetime) -> RunView:
 def gauges(fared: Mapping[str, int], rules: Breaker) -> list[Gauge]:
     """What the breaker judges by, from a run's tallies: see `controls.verdict`."""
     answered = fared["accepted"] + fared["refused"]
-    left = fared["delivered"] or fared["accepted"]
+    left = controls.judged_against(fared, rules)
     return [
         Gauge("refused", fared["refused"], answered, None, rules.refused, rules.refused_after),
         Gauge("hard_bounces", fared["hard_bounces"], left, *rules.hard_bounces, rules.after),

@@ -100,8 +100,10 @@ def plan(
 
 
 def one_at_a_time(connection: Connection) -> None:
-    """Waits for the plan that another transaction is making, and keeps others waiting until this one ends."""
+    """Waits for the plan or the load that another transaction is making, and keeps others waiting until this one ends:
+    a plan that another changed the base under would stand on one snapshot and name the other."""
     connection.execute(text("select pg_advisory_xact_lock(hashtext('habitue.plan'))"))
+    connection.execute(text("select pg_advisory_xact_lock_shared(hashtext('habitue.load'))"))
 
 
 def salt(secret: bytes, wanted: str) -> str:

@@ -51,8 +51,9 @@ class MarkKey:
 
 
 def email(address: str) -> str:
-    """The canonical value of an e-mail address: NFC, without the white space around, lower case."""
-    return f"email:{unicodedata.normalize('NFC', address.strip()).lower()}"
+    """The canonical value of an e-mail address: NFC, without the white space around, lower case (letter by letter, as
+    PostgreSQL does it: Python's own makes two letters of `İ`, and another `Σ` at the end of a word)."""
+    return "email:" + "".join(letter.lower()[0] for letter in unicodedata.normalize("NFC", address.strip()))
 
 
 def phone(e164: str) -> str:

@@ -14,9 +14,11 @@ with due as (
     select d.place, split_part(
         case
             when c.customer_id is null or c.gone is not null then 'gone'
-            when h.reason is not null then case h.reason when 'complaint' then 'complaint_open' else h.reason end
+            when h.reason = 'erased' then 'erased'
             when c.birth_date > :adult_since then 'minor'
             when c.deceased_on is not null then 'deceased'
+            when h.reason = 'complaint' then 'complaint_open'
+            when h.reason is not null then h.reason
             else closed(
                 d.channel,
                 case d.channel
@@ -44,6 +46,7 @@ with due as (
         select k.status, k.valid_until, (k.recorded_at at time zone :zone)::date as recorded_on
         from consent k
         where k.customer_id = d.customer_id and k.channel = d.channel and k.purpose = 'marketing'
+            and (k.recorded_at < :end_of_day or k.status <> 'granted') -- a grant of tomorrow allows nothing today
         order by k.recorded_at desc, k.status desc
         limit 1
     ) l on true

@@ -26,15 +26,15 @@ $$
 # What two spellings of a name or a street have in common: letters and digits without accents, in capitals.
 BARE = """
 create function bare(value text) returns text language sql immutable parallel safe as $$
-    select upper(regexp_replace(normalize(coalesce(value, ''), NFKD), '[^A-Za-z0-9]', '', 'g'))
+    select upper(regexp_replace(normalize(coalesce(value, ''), NFKD), '[^A-Za-z0-9]', '', 'g') collate "C")
 $$
 """
 
-# The canonical values that marks are made of: as in suppressions.py, to the letter.
+# The canonical values that marks are made of: as in suppressions.py, to the letter, whatever the database's locale.
 VALUES = (
     """
 create function email_value(email text) returns text language sql immutable parallel safe as $$
-    select 'email:' || lower(normalize(trim(email), NFC))
+    select 'email:' || lower(normalize(trim(email), NFC) collate "pg_c_utf8")
 $$
 """,
     """
@@ -50,7 +50,7 @@ $$
 create function person_value(first_name text, last_name text, email text) returns text
 language sql immutable parallel safe as $$
     select 'person:' || bare(coalesce(first_name, '') || coalesce(last_name, '')) || '|'
-        || lower(normalize(trim(email), NFC))
+        || lower(normalize(trim(email), NFC) collate "pg_c_utf8")
 $$
 """,
 )
@@ -65,7 +65,10 @@ create function closed(
     select case
         when consent_rule(channel, status, recorded_on, valid_until, day, call_days) is not null
             then concat_ws(' ', consent_rule(channel, status, recorded_on, valid_until, day, call_days),
-                case when status = 'granted' then coalesce(valid_until, recorded_on + call_days) else recorded_on end)
+                case
+                    when status <> 'granted' then recorded_on
+                    else least(valid_until, case when channel = 'call' then recorded_on + call_days end)
+                end)
         when suppressed is not null then 'suppressed ' || suppressed
         when barrier is not null then 'unreachable ' || barrier
         when used >= most then 'frequency_cap ' || used || ' by ' || channel || ' in ' || within || ' days'
