@@ -24,6 +24,9 @@ MARKS = {"letter": "letter_mark", "email": "email_mark", "call": "phone_mark"}
 COUNTED = {"planned", "claimed", "accepted", "unknown"}
 """States of a message that has reached its customer, or still may."""
 
+LEFT = COUNTED - {"planned"}
+"""Those of which something may have left: what still waits asks for itself."""
+
 
 @dataclass(repr=False)
 class Town:
@@ -67,6 +70,8 @@ class Model:
     shop: Shop
     on: date
     price: PriceOf
+    planned_on: date | None = None
+    """the run's day, where the rules are asked again on a later one, at the claim"""
 
     def fates(self) -> dict[str, Fate]:
         """Of everyone in the audience."""
@@ -163,6 +168,8 @@ class Model:
             yield f"frequency_cap {used} by {channel} in {caps[channel].days} days"
         if (used := self._within([run for run, _ in contacts], caps["any"].days)) >= caps["any"].most:
             yield f"frequency_cap {used} in {caps['any'].days} days"
+        if self.planned_on:  # the plan has seen to it
+            return
         pause = self.campaign.pause_days.get(Channel(channel), 0)
         recent = [run["run_id"] for run in same if self._apart(run) < pause]
         again = [
@@ -179,7 +186,7 @@ class Model:
             (one["recorded_at"], one["status"] != "granted", one["status"], one["valid_until"])
             for one in self.town.consent
             if (one["customer_id"], one["channel"], one["purpose"]) == (who, channel, "marketing")
-            and one["recorded_at"] < end_of_day
+            and (one["recorded_at"] < end_of_day or (self.planned_on and one["status"] != "granted"))
         ]
         if not said:
             return None if channel == "letter" else "no_consent"
@@ -196,14 +203,14 @@ class Model:
     def _contacts(self, who: str) -> Iterator[tuple[Row, str]]:
         runs = {run["run_id"]: run for run in self.town.run}
         for one in self.town.message:
-            if one["customer_id"] == who and one["state"] in COUNTED:
+            if one["customer_id"] == who and one["state"] in (LEFT if self.planned_on else COUNTED):
                 yield runs[one["run_id"]], one["channel"]
 
     def _within(self, runs: Iterable[Row], days: int) -> int:
         return sum(self._apart(run) < days for run in runs)
 
     def _apart(self, run: Row) -> int:
-        return abs((run["on_date"] - self.on).days)
+        return abs((run["on_date"] - (self.planned_on or self.on)).days)
 
     def _day(self, moment: datetime) -> date:
         return moment.astimezone(self.shop.tz).date()

@@ -271,36 +271,53 @@ def price(channel: Channel, template: str, language: str) -> int:
 
 def one_rule_more(draw: random.Random, town: Town, campaign: Campaign, shop: Shop) -> tuple[Town, Campaign, Shop]:
     """The same, but that somebody is now kept out, or a rule of the campaign or the shop is stricter."""
-    who = draw.choice(town.customer)
-    name, channel = who["customer_id"], Channel(draw.choice(CHANNELS))
     caps = campaign.effective_caps(shop)
     tighter = {way: cap.model_copy(update={"most": 1, "days": cap.days + 20}) for way, cap in caps.items()}
-    withdrawn = [event(name, way, "withdrawn", MOMENTS[7] - timedelta(milliseconds=1)) for way in CHANNELS]
-    dead = [{**one, "deceased_on": ON} if one is who else one for one in town.customer]
-    kept_out = {"year": ON.year, "customer_id": name, "draw": 0.0, "known_at": AT}
-    towns = (
-        replace(town, hold=[*town.hold, hold(name, draw.choice([*Hold]))]),
-        replace(town, suppression=[*town.suppression, suppression(who, channel, "unsubscribed")]),
-        replace(town, consent=[*town.consent, *withdrawn]),
-        replace(town, customer=dead),
-        replace(town, shop_holdout=[*town.shop_holdout, kept_out]),
-        replace(town, customer=[{**one, f"{channel}_barrier": "bad"} if one is who else one for one in town.customer]),
-    )
     stricter: tuple[Row, ...] = (
         {"caps": Caps(**tighter)},
         {"pause_days": dict.fromkeys(Channel, 61)},
         {"rest_days": 61},
         {"holdout": (1 + campaign.holdout) / 2},
-        {"capacity": {channel: 1}},
+        {"capacity": {Channel(draw.choice(CHANNELS)): 1}},
         {"budget": min(campaign.budget or 10_000, 800)},
     )
     kind = draw.randrange(3)
     if kind == 0:
-        return draw.choice(towns), campaign, shop
+        return somebody_kept_out(draw, town), campaign, shop
     if kind == 1:
         return town, campaign.model_copy(update=draw.choice(stricter)), shop
     share = (1 + shop.holdout.share) / 2
     return town, campaign, shop.model_copy(update={"holdout": shop.holdout.model_copy(update={"share": share})})
+
+
+def somebody_kept_out(draw: random.Random, town: Town) -> Town:
+    """The same, but that one more customer must be left in peace, altogether or on a channel."""
+    who = draw.choice(town.customer)
+    name, channel = who["customer_id"], Channel(draw.choice(CHANNELS))
+    said = [event(name, way, draw.choice(("withdrawn", "refused")), MOMENTS[7]) for way in CHANNELS]
+    more = replace(town, consent=[*town.consent], hold=[*town.hold], suppression=[*town.suppression])
+
+    def changed(**known: Any) -> Town:
+        return replace(town, customer=[one | known if one is who else one for one in town.customer])
+
+    match draw.randrange(7):
+        case 0:
+            _once(more.hold, hold(name, draw.choice([*Hold])), but={"opened_at", "closed_at"})
+        case 1 if who[MARKS[channel]]:
+            _once(more.suppression, suppression(who, channel, "unsubscribed"), but={"recorded_at", "lifted_at"})
+        case 2:
+            return changed(deceased_on=ON)
+        case 3:
+            return changed(**{f"{channel}_barrier": "bad"})
+        case 4:
+            return changed(gone="2026-09-30")
+        case 5:
+            kept_out = {"year": ON.year, "customer_id": name, "draw": 0.0, "known_at": AT}
+            more.shop_holdout = [row for row in town.shop_holdout if row["customer_id"] != name] + [kept_out]
+        case _:
+            for one in said:
+                _once(more.consent, one, but={"valid_until"})
+    return more
 
 
 # The base
