@@ -214,7 +214,7 @@ def test_the_window_and_an_old_base_are_told(house: House) -> None:
     assert found.leaves_before.isoformat() == "2026-10-31T00:00:00+01:00"
     told = printed(found)
     assert "The customer base is 20 days old on that day" in told
-    assert "from 21 October 2026 to 27 October 2026" in told
+    assert "from 21 October 2026 to 30 October 2026" in told
     with pytest.raises(LedgerError, match="no customer base is published for 2026-09-30"):
         rehearse(house, "quarterly_letter", on=ON - timedelta(days=1), at=now())
 
