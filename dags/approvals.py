@@ -43,17 +43,12 @@ class Approval(ApprovalOperator):
         house, at = wiring.house(), wiring.now()
         found = controls.approvals(house.engine, self.run_id, at=at)
         if not found.lacks(self.step):
-            self.log.info("%s: nothing to approve here (%s needed, %s given)", self.run_id, found.needed, found.given)
+            self.log.info("%s: %s of %s approvals are there", self.run_id, len(found.given), found.needed)
             return
         if wiring.plays_a_demonstration():
             by = f"demonstration {self.step}"
             controls.approve(house.engine, self.run_id, by=by, audience=found.audience, content=found.content, at=at)
             return
-        if wiring.is_alone(context):
-            raise AirflowFailException(
-                f"{self.run_id} needs a person's approval, and `airflow dags test` can't wait for one: "
-                "trigger the DAG where Airflow's scheduler runs"
-            )
         self._ask(context, house, found)
 
     def execute_complete(self, context: Any, event: dict[str, Any], audience: str = "", content: str = "") -> None:
@@ -78,6 +73,11 @@ class Approval(ApprovalOperator):
             controls.approve(house.engine, self.run_id, by=by, audience=audience, content=content, at=at)
 
     def _ask(self, context: Any, house: House, found: Approvals) -> None:
+        if wiring.is_alone(context):
+            raise AirflowFailException(
+                f"{self.run_id} needs a person's approval, and `airflow dags test` can't wait for one: "
+                "trigger the DAG where Airflow's scheduler runs"
+            )
         from habitue.questions import approvers, question
         from habitue.recipients import Run
 

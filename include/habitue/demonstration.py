@@ -95,6 +95,8 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
             settings: Mapping[str, str] = {
                 **place.environment,
                 "HABITUE_TODAY": on.isoformat(),
+                # Nobody is asked: what would need a person's approval gets the demonstration's, as nothing leaves.
+                "HABITUE_DEMONSTRATION": "1",
                 # One process works through all shards here, so Typst may have every core.
                 "RAYON_NUM_THREADS": str(os.cpu_count() or 1),
             }

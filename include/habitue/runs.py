@@ -1,4 +1,4 @@
-"""The steps of a campaign's DAG: plan → render → ask → deliver → report. Ids and counts go in and out, not customers."""
+"""The steps of a campaign's DAG: plan → render → ask → deliver → report. Ids and counts go in and out, no customers."""
 
 from __future__ import annotations
 
