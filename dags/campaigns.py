@@ -30,6 +30,8 @@ from habitue.schedules import MANUAL
 
 SHOP = wiring.shop()
 SAFE = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": wiring.RETRY}
+SOON = {"retry_delay": timedelta(seconds=10)}
+"""For tasks that wait for a person: Airflow takes an answer that comes within a second for a crash, and tries again."""
 
 
 def campaign_dag(campaign: Campaign, title: str) -> DAG:
@@ -97,8 +99,8 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
         chain(
             render.expand(shard=shards),
             question,
-            Approval.partial(task_id="approve", step=1).expand(run_id=question),
-            Approval.partial(task_id="approve_second", step=2).expand(run_id=question),
+            Approval.partial(task_id="approve", step=1, **SOON).expand(run_id=question),
+            Approval.partial(task_id="approve_second", step=2, **SOON).expand(run_id=question),
             deliver.expand(shard=shards),
             report(),
         )
