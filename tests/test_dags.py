@@ -97,7 +97,8 @@ def test_a_broken_campaign_is_shown_and_hides_no_other(tmp_path: Path) -> None:
 
     for part in ("dags", "include"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
-    (tmp_path / "include" / "campaigns" / "spring.yaml").write_text("title: {fr: Printemps}\nsurprise: 1\n")
+    folder = tmp_path / "include" / "campaigns"
+    (folder / "spring.yaml").write_text("title: {fr: Printemps}\nsurprise: 1\n")
     code = (
         f"import sys; sys.path[:0] = [{str(tmp_path / 'include')!r}, {str(tmp_path / 'dags')!r}]\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
@@ -105,9 +106,33 @@ def test_a_broken_campaign_is_shown_and_hides_no_other(tmp_path: Path) -> None:
         "assert bag.import_errors == {}, bag.import_errors\n"
         "assert {'quarterly_letter', 'winback_calls', 'customer_base'} < set(bag.dags)\n"
         "text = bag.dags['spring'].doc_md\n"
-        "assert 'spring.yaml' in text and 'surprise' in text and 'broken' in bag.dags['spring'].tags, text\n"
+        "assert 'spring.yaml, line 2: surprise: unknown key' in text and 'broken' in bag.dags['spring'].tags, text\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+
+
+def test_those_who_were_not_reached_get_a_dag_of_their_own_every_day(tmp_path: Path) -> None:
+    import shutil
+
+    for part in ("dags", "include"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
+    calls = tmp_path / "include" / "campaigns" / "winback_calls.yaml"
+    calls.write_text(calls.read_text("utf-8") + "then: {channel: letter, template: winback/lapsed, after_days: 14}\n")
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path / 'include')!r}, {str(tmp_path / 'dags')!r}]\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag({str(tmp_path / 'dags')!r})\n"
+        "assert bag.import_errors == {}, bag.import_errors\n"
+        "dag = bag.dags['winback_calls_then']\n"
+        "assert dag.timetable.expression == '0 8 * * *', dag.timetable\n"
+        "assert dag.dag_display_name == bag.dags['winback_calls'].dag_display_name + ' → letter'\n"
+        "from habitue.campaigns import find_campaign; from habitue.shop import load_shop\n"
+        "found = find_campaign('winback_calls_then', load_shop())\n"
+        "assert found == find_campaign('winback_calls', load_shop()).follow_up()\n"
+        "assert 'sqlglot' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_dag_files_parse_in_less_than_a_second_beyond_airflows_own() -> None:

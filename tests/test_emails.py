@@ -18,16 +18,18 @@ from habitue.shop import load_shop
 SHOP = load_shop()
 COPIES = sorted(
     (f"{path.parent.name}/{path.name.split('.')[0]}", path.name.split(".")[1])
-    for folder in ("quarterly", "winback")
-    for path in (emails.FOLDER / folder).glob("*.j2")
+    for path in emails.FOLDER.glob("*/*.j2")
+    if path.parent.name != "outbox"
 )
+ONE_FOR_ALL = ["birthday/coming", "private_event/invitation", "thank_you/first_purchase", "we_miss_you/slowing_down"]
+"""Texts that are the same for every group."""
 LINK = "https://u.maison-tilleul.example/u/" + "k" * 43
 OFFERS = {
     "fr": "Une infusion de saison vous attend en boutique, à notre invitation.",
     "en": "A seasonal infusion is waiting for you at the shop.",
 }
-KNOWN = {"last_purchase": date(2025, 6, 1), "favourite": "Darjeeling de printemps", "purchases": 7}
-UNKNOWN = {"last_purchase": None, "favourite": None, "purchases": None}
+KNOWN = {"last_purchase": date(2025, 6, 1), "favourite": "Darjeeling de printemps", "purchases": 7, "this_year": 5}
+UNKNOWN = {"last_purchase": None, "favourite": None, "purchases": None, "this_year": None}
 FACTS: list[dict[str, Any] | None] = [
     KNOWN,
     UNKNOWN,
@@ -112,8 +114,8 @@ def rendered(name: str, language: str, **changes: Any) -> Rendered:
 
 def test_there_is_a_text_for_every_group_in_every_language() -> None:
     groups = ["regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed"]
-    expected = [(f"quarterly/{group}", language) for group in groups for language in SHOP.languages]
-    assert sorted([*expected, *(("winback/lapsed", language) for language in SHOP.languages)]) == COPIES
+    names = [*(f"quarterly/{group}" for group in groups), "winback/lapsed", *ONE_FOR_ALL]
+    assert sorted((name, language) for name in names for language in SHOP.languages) == COPIES
 
 
 @pytest.mark.parametrize("facts", FACTS)
@@ -172,6 +174,22 @@ def test_texts_are_set_as_a_printer_would(name: str, language: str) -> None:
             )
         else:
             assert not re.search(r"[ \xa0\u202f][;!?:]", words)
+
+
+@pytest.mark.parametrize(("name", "language"), COPIES)
+def test_no_text_raises_its_voice_or_says_what_our_files_know(name: str, language: str) -> None:
+    words = rendered(name, language).text
+    assert words.count("!") <= 1
+    assert not re.search(r"\b(records?|database|file|fichiers?|données (montrent|indiquent)|vos achats)\b", words)
+
+
+@pytest.mark.parametrize("language", SHOP.languages)
+def test_a_birthday_is_near_but_nobody_counts_the_years(language: str) -> None:
+    context = about(language, facts={**KNOWN, "last_purchase": None})
+    written = EmailTemplate.load("birthday/coming", language, SHOP).render(context)
+    body = written.text.split("-----")[0].split("Lefèvre,")[1]
+    assert "Darjeeling" in body
+    assert not re.search(r"\d|\b(ans|years)\b", written.subject + body)
 
 
 @pytest.mark.parametrize("naughty", NAUGHTY)

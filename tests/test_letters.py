@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -40,7 +41,7 @@ def press(shop: Shop) -> Press:
 
 
 def facts(**given: Any) -> dict[str, Any]:
-    return {"last_purchase": "12 juin 2026", "favourite": "Thé noir de Ceylan", "purchases": 7} | given
+    return {"last_purchase": "12 juin 2026", "favourite": "Thé noir de Ceylan", "purchases": 7, "this_year": 5} | given
 
 
 def letter(
@@ -139,7 +140,35 @@ def test_both_languages_have_every_text() -> None:
     french = {name.removesuffix(".fr.j2") for name in COPY if name.endswith(".fr.j2")}
     english = {name.removesuffix(".en.j2") for name in COPY if name.endswith(".en.j2")}
     groups = {"regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed"}
-    assert french == english == {f"quarterly/{group}" for group in groups} | {"winback/lapsed"}
+    others = {"birthday/coming", "private_event/invitation", "thank_you/first_purchase", "we_miss_you/slowing_down"}
+    assert french == english == {f"quarterly/{group}" for group in groups} | {"winback/lapsed"} | others
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_birthday_letter_counts_no_years_and_says_no_day(language: str, shop: Shop) -> None:
+    zoe = letter(shop, copy=f"birthday/coming.{language}.j2")
+    written = " ".join((zoe.subject, *zoe.paragraphs, zoe.closing, zoe.postscript))
+    assert "Thé noir de Ceylan" in written
+    assert not re.search(r"\d|\b(ans|years|demain|tomorrow)\b", written)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_an_invitation_gives_the_evening_and_the_word_at_the_door(language: str, press: Press, shop: Shop) -> None:
+    zoe = letter(shop, copy=f"private_event/invitation.{language}.j2")
+    evening = {"code": "ACDEF-GHJKM", "text": "Jeudi 19 novembre, 12 rue des Tilleuls.", "valid_until": "31 mai 2031"}
+    invited = compose(
+        load_text(TEXTS / f"private_event/invitation.{language}.j2"),
+        **{name: getattr(zoe, name) for name in ("message_id", "reference", "sequence", "address", "offer_url")},
+        customer={"civility": None, "first_name": "Zoé", "last_name": "Roy", "name": "Zoé Roy", "language": language},
+        facts=facts(favourite=None, last_purchase=None),
+        offer=evening,
+        shop=shop,
+        on=ON,
+    )
+    page = words(press.print([invited]).pdf)
+    assert "Jeudi 19 novembre, 12 rue des Tilleuls." in page
+    assert "ACDEF-GHJKM" in page
+    assert "2031" not in page  # an evening has its own day, no last one
 
 
 def test_six_full_lines_stay_in_the_window(press: Press, shop: Shop) -> None:

@@ -115,6 +115,13 @@ def test_no_line_is_longer_than_mail_allows_and_all_is_ascii(subject: str, name:
     assert max(len(line) for line in lines if not line.startswith(b"List-Unsubscribe:")) <= 76
 
 
+@given(text=BODIES, html=BODIES)
+@example(text="é" * 200, html="")
+def test_every_line_ends_as_mail_servers_want_it(text: str, html: str) -> None:
+    """A bare CR or LF ends a line for some and not for others: with it, mails are smuggled into mails."""
+    assert not re.search(rb"[^\r]\n|\r(?!\n)", write(replace(ANNA, text=text, html=html)))
+
+
 def test_unsubscribe_headers_stand_on_one_line_each_however_long_the_link() -> None:
     link = "https://u.maison-tilleul.example/u/" + "A-_z9" * 150
     raw = write(replace(ANNA, unsubscribe_url=link)).decode("ascii")

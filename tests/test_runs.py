@@ -9,19 +9,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert, text
 
-from habitue import customer_base, runs
+from habitue import controls, customer_base, runs
 from habitue.deliveries import Desk, Emails
 from habitue.errors import SendError
 from habitue.house import House
 from habitue.mime import Mail
 from habitue.plans import Shard
+from habitue.providers import Access
 from habitue.senders import Receipt, Receipts, Status
+from habitue.shop import load_shop
 
 ON = date(2026, 10, 1)
 STEPS = ("extract", "validate", "segment", "publish")
@@ -259,6 +262,32 @@ def test_what_a_provider_never_took_waits_as_planned_and_leaves_once_by_the_next
     assert left == []
 
 
+@pytest.mark.parametrize("kind", ["smtp", "sendgrid"])
+def test_the_quarterly_letter_leaves_by_the_provider_that_the_shop_names(house: House, kind: str) -> None:
+    from loopback import running
+    from sendgrid_stub import SendGridStub
+    from smtp_sink import SmtpSink
+
+    provider = SmtpSink(house.out / "taken") if kind == "smtp" else SendGridStub(house.out / "taken", key="SG.key")
+    with running(provider):
+        chosen = {
+            "kind": kind,
+            "smtp": {"host": "127.0.0.1", "port": provider.port, "security": "none"},
+            "sendgrid": {"base_url": f"http://127.0.0.1:{provider.port}"},
+        }
+        named = replace(house, shop=load_shop(overrides={"sender": chosen}), access=Access(password="SG.key"))
+        play(named, "quarterly_letter")
+        play(named, "quarterly_letter")
+    with house.engine.connect() as connection:
+        accepted = connection.scalars(
+            text("select message_id::text from message where channel = 'email' and state = 'accepted'")
+        ).all()
+    assert accepted
+    assert sorted(provider.taken) == sorted(accepted)
+    assert not (house.out / "emails").exists()
+    named.engine.dispose()
+
+
 def test_a_worker_killed_in_the_middle_of_the_outbox_loses_nobody_and_doubles_nobody(house: House) -> None:
     shards = [one for one in runs.plan(house, "quarterly_letter", on=ON, at=now()) if "/email/" in one]
     code = (
@@ -425,3 +454,33 @@ def test_nobody_is_written_to_on_a_customer_base_that_has_gone_stale(house: Hous
     assert runs.plan(house, "winback_calls", on=ON + timedelta(days=7), at=now())
     with pytest.raises(LedgerError, match="the last good customer base is of 2026-10-01, 8 days before"):
         runs.plan(house, "quarterly_letter", on=ON + timedelta(days=8), at=now())
+
+
+def test_the_run_card_says_what_a_run_costs_who_approved_it_and_who_paused_it(house: House) -> None:
+    runs.plan(house, "winback_calls", on=ON, at=now())
+    run_id = f"winback_calls:{ON}"
+    with house.engine.connect() as connection:
+        frozen = connection.execute(text("select * from run")).mappings().one()
+    hashes = {"audience": frozen["audience_sha256"], "content": frozen["content_sha256"]}
+    controls.approve(house.engine, run_id, by="ines", at=now(), **hashes)
+    controls.pause(house.engine, run_id, by="jules", reason="the desk is closed", at=now())
+    runs.report(house, on=ON)
+    (run,) = json.loads((house.out / "summary.json").read_text())["runs"]
+    assert run["cost_micros"] == sum(run["cost_by_channel"].values()) == frozen["cost_micros"] > 0
+    assert run["held_out"] == sum(run["held_out_by"].values())
+    assert run["state"] == {
+        "state": "paused",
+        "reason": "the desk is closed",
+        "by": "jules",
+        "at": "2026-10-01T06:00:00+00:00",
+    }
+    assert run["approvals"]["given"] == 1
+    assert [(one["by"], one["stands"]) for one in run["approvals"]["said"]] == [("ines", True)]
+    page = (house.out / "report.html").read_text()
+    assert "jules" in page
+    assert "the desk is closed" in page
+    with house.engine.begin() as connection:
+        connection.execute(text("update run set audience_sha256 = 'another'"))
+    runs.report(house, on=ON)
+    (run,) = json.loads((house.out / "summary.json").read_text())["runs"]
+    assert (run["approvals"]["given"], run["approvals"]["said"][0]["stands"]) == (0, False)

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 FOLDER = INCLUDE / "sql" / "audience"
 
 STANDING = "standing"
-PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?![:\w])")
 """A parameter as SQLAlchemy's `text()` finds it, also in strings and comments."""
+CAST_PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)::")
+"""What looks like one and is none."""
 
 NO_PROSPECTS = "a prospect never bought and belongs to no group; leave it out"
 
@@ -142,14 +144,22 @@ def _check_file(path: Path, parameters: Mapping[str, Any]) -> Iterator[Finding]:
 
     if not re.match(r"-- .*\w", text):
         yield at(1, "the first line says the question: `-- Who …?`")
-    used = {found[1]: text.count("\n", 0, found.start()) + 1 for found in reversed(list(PARAMETER.finditer(text)))}
+    used = {found[1]: _line_of(text, found) for found in reversed(list(PARAMETER.finditer(text)))}
     given = {"on", *parameters}
     for name in sorted(used.keys() - given, key=used.__getitem__):
         yield at(used[name], f"nobody gives :{name}; say it under audience.parameters")
     for name in sorted(given - used.keys() - {"on"}):
         yield Finding(("parameters", name), f"{shown(path)} has no :{name}; take it out")
+    if casts := list(CAST_PARAMETER.finditer(text)):
+        for found in casts:
+            yield at(_line_of(text, found), f"write cast(:{found[1]} as …): `:{found[1]}::` is not read")
+        return
     for line, message in _check_query(_without_parameters(text)):
         yield at(line, message)
+
+
+def _line_of(text: str, found: re.Match[str]) -> int:
+    return text.count("\n", 0, found.start()) + 1
 
 
 def _without_parameters(text: str) -> str:
@@ -180,7 +190,7 @@ def _check_query(text: str) -> Iterator[tuple[int | None, str]]:
     if not isinstance(query, exp.Query):
         yield 1, "must be one SELECT"
         return
-    wrong = [*_changes(query), *_unknown_relations(query)]
+    wrong = [*_changes(query)] or [*_unknown_relations(query)]
     yield from wrong
     if not wrong:
         try:
@@ -194,7 +204,8 @@ def _changes(query: exp.Query) -> Iterator[tuple[int | None, str]]:
 
     for node in query.find_all(exp.DML, exp.DDL, exp.Into, exp.Lock, exp.Command):
         if not isinstance(node, exp.Query):
-            yield _first_line(node), "a question only reads: no insert, update, delete, into, for update"
+            line = _first_line(node) or _first_line(query)
+            yield line, "a question only reads: no insert, update, delete, into, for update"
 
 
 def _unknown_relations(query: exp.Query) -> Iterator[tuple[int | None, str]]:

@@ -39,17 +39,21 @@ def findings(files: Sequence[Path] | None, settings: Mapping[str, str], *, datab
     shop = None if complaints else load_shop() if elsewhere else House.settings(settings)
     if elsewhere and not complaints:
         yield "HABITUE_SOURCE", elsewhere
-    engine = House.of(settings).engine if database else None
-    for path in wanted:
-        if path.name == "shop.yaml":
-            found = complaints if path == SHOP else _said(load_shop, path)
-        elif path.parent.name == "sources":
-            found = _said(_source, path)
-        elif shop is None:
-            found = _said(read_campaign, path)
-        else:
-            found = list(_campaign(path, shop, engine))
-        yield shown(path), found
+    engine = House.of(settings).engine if database and shop and not elsewhere else None
+    try:
+        for path in wanted:
+            if path.name == "shop.yaml":
+                found = complaints if path == SHOP else _said(load_shop, path)
+            elif path.parent.name == "sources":
+                found = _said(_source, path)
+            elif shop is None:
+                found = _said(read_campaign, path)
+            else:
+                found = list(_campaign(path, shop, engine))
+            yield shown(path), found
+    finally:
+        if engine is not None:
+            engine.dispose()
 
 
 def _said(attempt: Callable[..., Any], *given: Any) -> list[str]:
@@ -66,18 +70,20 @@ def _source(path: Path) -> None:
 
 
 def _campaign(path: Path, shop: Shop, engine: Engine | None) -> Iterator[str]:
+    yield from _said(load_campaign, path, shop)
     try:
-        campaign = load_campaign(path, shop)
-    except SettingError as error:
-        yield from str(error).splitlines()
+        campaign = read_campaign(path)
+    except SettingError:
         return
     press = Press(shop, on=LONGEST_DAY)
     for one in filter(None, (campaign, campaign.follow_up())):
-        question = [] if one is campaign else question_findings(one.audience)
-        yield from (f"{found.place or shown(path)}: then: {found.message}" for found in question)
+        question = question_findings(one.audience)
+        if one is not campaign:
+            yield from (f"{found.place or shown(path)}: then: {found.message}" for found in question)
         for use in uses(one):
             for language in shop.languages:
-                yield from _said(_text, use, language, shop, press)
+                if use.way.file(language).is_file() and all(language in offer.text for offer in use.offers):
+                    yield from _said(_text, use, language, shop, press)
         if engine is not None and not question:
             yield from _said(explain_question, one, engine)
 

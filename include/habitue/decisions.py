@@ -4,9 +4,9 @@
    For the person: erased, minor, deceased, complaint_open, payment_incident. For a channel: consent (no_consent,
    objected, consent_expired), suppressed, unreachable, frequency_cap, recently_contacted.
 2. `seat`: preference by preference, who takes which way; household_served closes it to all but one of a letter box (a
-   letter) or of a person (an e-mail).
-3. `seat.arm`, `seat.cut`: the arm of the test; over_budget, over_capacity, the best customers served first.
-4. `decision`: a message with its text and its price, or the holdout, drawn last: the shop's own first, then the
+   letter) or of a person (an e-mail). A seat has its arm of the test, its text and its price.
+3. `seat.cut`: over_budget, over_capacity, the best customers served first.
+4. `decision`: a message, or the holdout, drawn last: the shop's own first, then the
    campaign's.
 5. `refusal`: everyone else, with the first rule that applied to their preferred way and what it saw.
 6. `planned_message`: the messages in order, each in its shard.
@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -52,7 +53,7 @@ class Question:
     @property
     def end_of_day(self) -> datetime:
         """What was said by then is known on the run's day."""
-        return datetime.combine(self.on + timedelta(days=1), time(), self.shop.tz)
+        return end_of_day(self.on, self.shop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,17 @@ class Counts:
     held_out: int
     excluded: int
     cost_micros: int
+
+
+SEAT = (
+    "seat (customer_id text, channel text, preference int, box text, host text, arm text, cut text, segment text, "
+    "language text, lifetime_cents bigint, last_day date, template text, cost_micros bigint, draw float, "
+    "shop_draw float)"
+)
+
+
+def end_of_day(on: date, shop: Shop) -> datetime:
+    return datetime.combine(on + timedelta(days=1), time(), shop.tz)
 
 
 def years_before(on: date, years: int) -> date:
@@ -74,33 +86,25 @@ def years_before(on: date, years: int) -> date:
 
 def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     """Decides about everyone; `standing` says where they stood. The transaction must be rolled back or written from."""
+    # Every join here is of all customers with all: where PostgreSQL takes one side for small, a loop would take hours.
+    connection.execute(text("set local enable_nestloop = off"))
     _settings(connection, asked)
     _choose(connection, asked.campaign, asked.on)
     connection.execute(statement("plan/audience"), _audience_parameters(asked))
     connection.execute(text("analyze considered"))
+    draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name, "year": asked.on.year}
+    if asked.shop.holdout.share:
+        drawn = {"seed": asked.shop.holdout.seed, "share": asked.shop.holdout.share, "at": asked.at}
+        connection.execute(statement("plan/shop_holdout"), {"year": asked.on.year, **drawn})
     for preference in range(_most_ways(asked.campaign)):
-        connection.execute(statement("plan/seats"), {"preference": preference})
+        connection.execute(statement("plan/seats"), {"preference": preference, **draws})
         connection.execute(text("analyze seat"))
-    draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name}
-    if asked.campaign.arms:
-        connection.execute(statement("plan/arms"), draws)
     if asked.campaign.budget is not None:
         connection.execute(statement("plan/budget"), {"budget_micros": asked.campaign.budget * 10_000})
     for channel, most in asked.campaign.effective_capacity(asked.shop).items():
         if channel in _channels(asked.campaign):
             connection.execute(statement("plan/capacity"), {"channel": channel, "most": most})
-    if asked.shop.holdout.share:
-        connection.execute(
-            statement("plan/shop_holdout"),
-            {
-                "seed": asked.shop.holdout.seed,
-                "share": asked.shop.holdout.share,
-                "year": asked.on.year,
-                "at": asked.at,
-            },
-        )
-    connection.execute(statement("plan/decisions"), {**draws, "holdout": asked.campaign.holdout, "year": asked.on.year})
-    connection.execute(text("analyze decision"))
+    connection.execute(statement("plan/decisions"))
     connection.execute(statement("plan/exclusions"))
     connection.execute(statement("plan/messages"), {"salt": salt, "most_shards": MOST_SHARDS})
     return Counts(**connection.execute(statement("plan/counts")).mappings().one())
@@ -142,9 +146,10 @@ def _settings(connection: Connection, asked: Question) -> None:
         "way (segment text, preference int, channel text)": ways,
         "wording (segment text, arm text, channel text, template text)": wordings,
         "price (channel text, template text, language text, cost_micros bigint)": prices,
-        "arm (arm text, above float, below float)": _arm_bounds(campaign),
+        "arm (arm text, below float)": _arm_bounds(campaign),
         "shard_size (channel text, size int)": [{"channel": c, "size": size} for c, size in SHARD_SIZES.items()],
-        "seat (customer_id text, channel text, preference int, box text, host text, arm text default '', cut text)": [],
+        "share (holdout float)": [{"holdout": campaign.holdout}],
+        SEAT: [],
     }
     for table, rows in tables.items():
         connection.execute(text(f"create temp table {table} on commit drop"))
@@ -154,14 +159,9 @@ def _settings(connection: Connection, asked: Question) -> None:
 
 
 def _arm_bounds(campaign: Campaign) -> list[dict[str, Any]]:
-    """Each arm's piece of [0, 1), the last one to its very end."""
-    bounds, above = [], 0.0
-    for name, share in campaign.arms.items():
-        bounds.append({"arm": name, "above": above, "below": above + share})
-        above += share
-    if bounds:
-        bounds[-1]["below"] = 2.0
-    return bounds
+    """Up to which draw each arm reaches, the last one beyond every draw."""
+    reached = [*list(accumulate(campaign.arms.values()))[:-1], 2.0]
+    return [{"arm": name, "below": below} for name, below in zip(campaign.arms, reached, strict=False)]
 
 
 def _choose(connection: Connection, campaign: Campaign, on: date) -> None:

@@ -7,7 +7,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,14 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from habitue import database
-from habitue.errors import SettingError
-from habitue.lake import Lake
+from habitue.errors import LedgerError, SettingError
+from habitue.lake import Lake, Snapshot
+from habitue.providers import Access
 from habitue.shop import Shop
 from habitue.sources import SourceSpec, load_source
 from habitue.suppressions import MarkKey
+
+_PASSWORDS = {"smtp": "HABITUE_SMTP_PASSWORD", "sendgrid": "HABITUE_SENDGRID_KEY"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class House:
     out: Path
     database_url: str
     secret_setting: str | None = None
+    access: Access = field(default_factory=Access)
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -46,11 +50,13 @@ class House:
         HABITUE_OUT      where results land; default `var/demo`
         HABITUE_DATABASE_URL   the base, or HABITUE_DATABASE_URL_FILE with it inside
         HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
+        HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
         """
         spec = _source(settings)
+        shop = spec.settings()
         return cls(
             source=spec,
-            shop=spec.settings(),
+            shop=shop,
             out=Path(settings.get("HABITUE_OUT") or "var/demo").resolve(),
             database_url=_needed(
                 settings,
@@ -58,6 +64,7 @@ class House:
                 "the base is a PostgreSQL, e.g. postgresql://user:password@host/habitue",
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
+            access=_access(settings, shop.sender.kind),
         )
 
     @cached_property
@@ -67,6 +74,13 @@ class House:
     @property
     def lake(self) -> Lake:
         return Lake(self.out / "lake")
+
+    def last_snapshot(self, on: date) -> Snapshot:
+        """The last customer base of that day or before; LedgerError where there is none."""
+        snapshot = self.lake.latest(on)
+        if snapshot is None:
+            raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
+        return snapshot
 
     @cached_property
     def secret(self) -> bytes:
@@ -108,6 +122,11 @@ def _secret(settings: Mapping[str, str], name: str) -> str | None:
     if file := settings.get(f"{name}_FILE"):
         return Path(file).read_text("utf-8").strip()
     return None
+
+
+def _access(settings: Mapping[str, str], kind: str) -> Access:
+    name = _PASSWORDS.get(kind)
+    return Access(password=_secret(settings, name)) if name else Access()
 
 
 def _needed(settings: Mapping[str, str], name: str, why: str) -> str:

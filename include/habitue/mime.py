@@ -91,23 +91,8 @@ def write(mail: Mail) -> bytes:
     in a mail: a control character, an address that is none, a link that is not https.
     """
     key = mail.message_id
-    if not _ID.fullmatch(key) or len(key) > 120:
-        raise _refusal("Message-ID", "(unreadable)", "up to 120 letters, digits, _ and -, single dots inside")
-    boundary = f"=_{blake2b(key.encode(), digest_size=12).hexdigest()}"
-    _check_link(mail.unsubscribe_url, key)
-    if not _ID.fullmatch(mail.language):
-        raise _refusal("Content-Language", key, "a language is fr or en")
-    shared = _shared_headers(mail.origin)
-    head = (
-        f"{shared.opening}"
-        f"To: {_mailbox('To', mail.to_name, mail.to_address, key)}\r\n"
-        f"Subject: {_unstructured('Subject', mail.subject, key)}\r\n"
-        f"Message-ID: <{key}@{mail.origin.domain}>\r\n"
-        f"List-Unsubscribe: <{mail.unsubscribe_url}>\r\n"
-        f"{shared.closing}"
-        f"Content-Language: {mail.language}\r\n"
-        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
-    )
+    boundary = f"=_{blake2b(key.encode(errors='replace'), digest_size=12).hexdigest()}"
+    head = f'{_head(mail)}Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
     mark = boundary.encode()
     return b"".join(
         (
@@ -115,7 +100,7 @@ def write(mail: Mail) -> bytes:
             b"\r\n--",
             mark,
             b'\r\nContent-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n',
-            b2a_qp(_bytes("text part", mail.text, key)),
+            _quoted(_bytes("text part", mail.text, key)),
             b"\r\n--",
             mark,
             b'\r\nContent-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n',
@@ -124,6 +109,40 @@ def write(mail: Mail) -> bytes:
             mark,
             b"--\r\n",
         )
+    )
+
+
+def check(mail: Mail) -> None:
+    """Raises what `write` would raise, for a provider that writes the mail itself."""
+    _head(mail)
+    for part, content in (("text part", mail.text), ("HTML part", mail.html)):
+        _bytes(part, content, mail.message_id)
+
+
+def envelope(mail: Mail) -> tuple[str, str]:
+    """From whom and to whom, as a mail server is told: two addresses in ASCII. SendError as from `write`."""
+    return (
+        _address("From", mail.origin.from_address, mail.message_id),
+        _address("To", mail.to_address, mail.message_id),
+    )
+
+
+def _head(mail: Mail) -> str:
+    key = mail.message_id
+    if not _ID.fullmatch(key) or len(key) > 120:
+        raise _refusal("Message-ID", "(unreadable)", "up to 120 letters, digits, _ and -, single dots inside")
+    _check_link(mail.unsubscribe_url, key)
+    if not _ID.fullmatch(mail.language):
+        raise _refusal("Content-Language", key, "a language is fr or en")
+    shared = _shared_headers(mail.origin)
+    return (
+        f"{shared.opening}"
+        f"To: {_mailbox('To', mail.to_name, mail.to_address, key)}\r\n"
+        f"Subject: {_unstructured('Subject', mail.subject, key)}\r\n"
+        f"Message-ID: <{key}@{mail.origin.domain}>\r\n"
+        f"List-Unsubscribe: <{mail.unsubscribe_url}>\r\n"
+        f"{shared.closing}"
+        f"Content-Language: {mail.language}\r\n"
     )
 
 
@@ -284,6 +303,12 @@ def _bytes(part: str, content: str, message_id: str) -> bytes:
     if len(raw.translate(None, _BREAKS_A_BODY)) != len(raw):
         raise _refusal(part, message_id, "it holds a control character; mend the template or the customer's record")
     return raw
+
+
+def _quoted(raw: bytes) -> bytes:
+    """Quoted-printable. A text without a line end would get its soft ones as bare LF, which mail servers refuse."""
+    quoted = b2a_qp(raw)
+    return quoted if b"\r\n" in raw else quoted.replace(b"\n", b"\r\n")
 
 
 def _base64(raw: bytes) -> bytes:

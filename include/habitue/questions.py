@@ -9,40 +9,45 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import RowMapping, select
 
-from habitue import controls, ledger
+from habitue import controls
+from habitue.accounts import Account, crossed, totals
 from habitue.campaigns import Campaign
-from habitue.errors import LedgerError
+from habitue.controls import Approvals
+from habitue.decisions import Counts
 from habitue.house import House
 from habitue.limits import Approval
-from habitue.report import WEB, count, percent, rule_words, words
+from habitue.plans import thresholds_passed
+from habitue.report import WEB, cost, count, percent, rule_words, words
 from habitue.shop import Shop
-from habitue.statements import statement
-from habitue.tables import Channel, RunState, Segment, run
-from habitue.texts import long_date, money
+from habitue.tables import Channel, RunState, Segment, State, run
+from habitue.texts import long_date
+
+MANY_EXCLUDED = 0.5
+"""Where more of the audience is left out than this, something may be wrong with the data."""
 
 
 def question(house: House, run_id: str, *, at: datetime) -> tuple[str, str]:
     """Subject and body of the question whether the run may leave, as it is at this moment; the same for the same
     ledger and files. LedgerError where the run is not planned."""
-    language = house.shop.language
+    shop, language = house.shop, house.shop.language
     say = words(language)["question"]
-    with house.engine.connect() as connection:
-        row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().one_or_none()
-        if row is None:
-            raise LedgerError(f"run {run_id} is not planned: run the task `plan` first")
-        messages = connection.execute(statement("question/messages"), {"run_id": run_id}).mappings().all()
-        rules = connection.execute(statement("report/exclusions"), {"run_id": run_id}).all()
-        warned = list(_warnings(connection, row, messages, house.shop))
     found = controls.approvals(house.engine, run_id, at=at)
-    if changed := controls.changes(house.engine, run_id, house.shop):
+    with house.engine.connect() as connection:
+        row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().one()
+        account = Account.of(connection, run_id)
+        warned = [*_warnings(row, account, shop), *controls.warnings(controls.fared(connection, run_id), shop.breaker)]
+    if changed := controls.changes(house.engine, run_id, shop):
         warned.append(say["changed"].format(what=", ".join(changed), run_id=run_id))
     campaign = Campaign.model_validate(row["settings"])
-    channels = [channel for channel in Channel if any(one["channel"] == channel for one in messages)]
-    last_day = (row["deliver_until"] - timedelta(microseconds=1)).astimezone(house.shop.tz).date()
+    by_segment, by_channel = crossed(account.messages, "segment", "channel"), totals(account.messages, "channel")
+    spent = totals(account.messages, "channel", "cost_micros")
+    excluded = totals(account.exclusions, "rule", "customers")
+    last_day = (row["deliver_until"] - timedelta(microseconds=1)).astimezone(shop.tz).date()
     body = (
         _environment(language)
         .get_template("question.md.j2")
@@ -50,18 +55,23 @@ def question(house: House, run_id: str, *, at: datetime) -> tuple[str, str]:
             say=say,
             run=row,
             day=long_date(row["on_date"], language),
-            cost=_cost(row["cost_micros"], house.shop),
+            cost=cost(row["cost_micros"], shop.currency, language),
             reasons=list(_reasons(row, campaign, found, say)),
             given=found.given,
             warnings=warned,
-            channels=channels,
-            groups=[(name, _by_channel(messages, name, channels)) for name in Segment if _has(messages, name)],
-            totals={channel: _total(messages, channel, house.shop) for channel in channels},
-            exclusions=[(*rule_words(one.rule, language), one.customers) for one in rules],
-            arms=sorted(_arms(messages).items()),
+            channels=[channel for channel in Channel if channel in by_channel],
+            groups=[(name, by_segment[name]) for name in Segment if name in by_segment],
+            by_channel=by_channel,
+            costs={channel: cost(micros, shop.currency, language) for channel, micros in spent.items()},
+            exclusions=[
+                (*rule_words(rule, language), number)
+                for rule, number in sorted(excluded.items(), key=lambda item: (-item[1], item[0]))
+            ],
+            arms=sorted(totals(account.messages, "arm").items()),
             until=long_date(last_day, language),
             hours=campaign.window.hours,
-            mails=samples_page(run_id) if Channel.EMAIL in channels else None,
+            page=f"/habitue/runs/{quote(run_id)}",
+            mails=previews_page(run_id) if Channel.EMAIL in by_channel else None,
         )
     )
     subject = say["subject"].format(
@@ -72,12 +82,12 @@ def question(house: House, run_id: str, *, at: datetime) -> tuple[str, str]:
     return subject, body.strip() + "\n"
 
 
-def samples_page(run_id: str) -> str:
+def previews_page(run_id: str) -> str:
     """Where the run's sample mails are looked at, relative to Airflow's address."""
-    return f"/habitue/emails/{samples_folder(run_id)}/index.html"
+    return f"/habitue/emails/{previews_folder(run_id)}/index.html"
 
 
-def samples_folder(run_id: str) -> str:
+def previews_folder(run_id: str) -> str:
     """The folder of the run's sample mails, below that of the mails."""
     return f"samples/{run_id.replace(':', '-')}"
 
@@ -91,73 +101,39 @@ def _environment(language: str) -> Environment:
     return pages
 
 
-def _cost(micros: int, shop: Shop) -> str:
-    return money(round(micros / 10_000), shop.currency, shop.language)
-
-
-def _has(messages: Any, segment: str) -> bool:
-    return any(one["segment"] == segment for one in messages)
-
-
-def _by_channel(messages: Any, segment: str, channels: list[Channel]) -> dict[str, int]:
-    mine = [one for one in messages if one["segment"] == segment]
-    return {channel: sum(one["messages"] for one in mine if one["channel"] == channel) for channel in channels}
-
-
-def _total(messages: Any, channel: str, shop: Shop) -> dict[str, Any]:
-    mine = [one for one in messages if one["channel"] == channel]
-    return {
-        "messages": sum(one["messages"] for one in mine),
-        "cost": _cost(sum(one["cost_micros"] for one in mine), shop),
-    }
-
-
-def _arms(messages: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for one in messages:
-        if one["arm"] is not None:
-            found[one["arm"]] = found.get(one["arm"], 0) + one["messages"]
-    return found
-
-
-def _reasons(row: RowMapping, campaign: Campaign, found: controls.Approvals, say: Any) -> Iterator[str]:
+def _reasons(row: RowMapping, campaign: Campaign, found: Approvals, say: Any) -> Iterator[str]:
     """Why a person is asked."""
     shop = Shop.model_validate(row["shop"])
-    rule, language = campaign.effective_approval(shop), shop.language
-    said = 0
-    for recipients, cents, behind in (
-        (rule.recipients, rule.cost, ""),
-        (rule.second_recipients, rule.second_cost, f" {say['two']}"),
-    ):
-        if row["planned"] > recipients:
-            said += 1
-            yield say["many"].format(n=count(row["planned"], language), limit=count(recipients, language)) + behind
-        if row["cost_micros"] > cents * 10_000:
-            said += 1
-            limit = money(cents, shop.currency, language)
-            yield say["dear"].format(cost=_cost(row["cost_micros"], shop), limit=limit) + behind
+    counts = Counts(**{name: row[name] for name in Counts.__dataclass_fields__})
+    passed = thresholds_passed(campaign, shop, counts)
+    for limit in passed:
+        value, above = (
+            count(number, shop.language) if limit.what == "recipients" else cost(number, shop.currency, shop.language)
+            for number in (limit.value, limit.above)
+        )
+        yield say["why_above"][limit.what].format(value=value, above=above) + (
+            f" {say['two']}" if limit.persons == 2 else ""
+        )
     if found.late:
         yield say["late"]
-    if found.needed and not said:
+    if found.needed and not passed:
         yield say["taken_in"]
 
 
-def _warnings(connection: Connection, row: RowMapping, messages: Any, shop: Shop) -> Iterator[str]:
+def _warnings(row: RowMapping, account: Account, shop: Shop) -> Iterator[str]:
     """What is worth a look before saying yes."""
     say = words(shop.language)["question"]
+    states = totals(account.messages, "state")
+    cancelled = states.get(State.CANCELLED, 0)
+    gone = sum(states.values()) - sum(states.get(state, 0) for state in (State.PLANNED, State.CLAIMED)) - cancelled
     if row["state"] == RunState.PAUSED:
         yield say["paused"]
-    if gone := sum(one["gone"] for one in messages):
+    if gone:
         yield say["gone"].format(n=count(gone, shop.language))
-    if cancelled := sum(one["cancelled"] for one in messages):
+    if cancelled:
         yield say["shrunk"].format(n=count(cancelled, shop.language))
-    if row["audience"] and row["excluded"] / row["audience"] > MANY_EXCLUDED:
+    if row["excluded"] > MANY_EXCLUDED * row["audience"]:
         yield say["many_excluded"].format(share=percent(row["excluded"] / row["audience"], shop.language))
-    yield from controls.warnings(ledger.tallies(connection, row["run_id"]), shop.breaker)
-
-
-MANY_EXCLUDED = 0.5
-"""Where more of the audience is left out than this, something may be wrong with the data."""
 
 
 def approvers(rule: Approval, given: tuple[str, ...]) -> list[str]:

@@ -52,16 +52,16 @@ class Schedule(Strict):
             return None
         from croniter import croniter
 
-        zone = self.zone(default_zone)
+        zone, start = self.zone(default_zone), moment.astimezone(UTC)
         # From some hours before: the clock that is put back shows them again.
         slots = croniter(self.cron, moment.astimezone(zone).replace(tzinfo=None) - timedelta(hours=3))
         hourly = _every_hour(slots.expanded[1])
         later: list[datetime] = []
         while True:
             moments = _moments(slots.get_next(datetime), zone, twice=hourly)
-            later += [slot for slot in moments if slot > moment]
-            if moments[0] > moment:
-                return min(later)
+            later += [slot for slot in moments if slot > start]
+            if moments[0] > start:
+                return min(later).astimezone(zone)
 
     def daily(self) -> Schedule:
         """Every day at this schedule's (first) minute and hour; a manual one's at eight."""
@@ -78,14 +78,15 @@ def _every_hour(hours: list[int | str]) -> bool:
 
 
 def _moments(wall: datetime, zone: tzinfo, *, twice: bool) -> list[datetime]:
-    """When a wall clock shows this time: two moments, if both are wanted, when it is put back over it."""
-    first, second = _real(wall, zone), _real(wall.replace(fold=1), zone)
+    """When a wall clock shows this time, in UTC: two moments, if both are wanted, when it is put back over it."""
+    first, second = _moment(wall, zone), _moment(wall.replace(fold=1), zone)
     return [first, second] if twice and second > first else [first]
 
 
-def _real(wall: datetime, zone: tzinfo) -> datetime:
-    """A wall clock's time as a moment; one that the change to summer leaves out comes an hour later."""
-    return wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
+def _moment(wall: datetime, zone: tzinfo) -> datetime:
+    """A wall clock's time in UTC (in a zone, Python compares the wall clocks); one that the change to summer leaves out
+    comes an hour later."""
+    return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
 class Window(Strict):
@@ -105,7 +106,7 @@ class Window(Strict):
 
     def ends(self, on: date, zone: tzinfo) -> datetime:
         """The end, itself outside, of the last day of a run of the day `on`."""
-        return _real(datetime.combine(on + timedelta(days=self.days), time()), zone)
+        return _moment(datetime.combine(on + timedelta(days=self.days), time()), zone).astimezone(zone)
 
     def open_at(self, moment: datetime, zone: tzinfo) -> datetime | None:
         """None where messages may leave at this moment, else when they next may."""
@@ -116,4 +117,4 @@ class Window(Strict):
         if first <= f"{here:%H:%M}" < last:
             return None
         day = here.date() if f"{here:%H:%M}" < first else here.date() + timedelta(days=1)
-        return _real(datetime.combine(day, time.fromisoformat(first)), zone)
+        return _moment(datetime.combine(day, time.fromisoformat(first)), zone).astimezone(zone)

@@ -27,13 +27,66 @@ class Letterhead(Strict):
     envelope: Literal["fr_dl_45", "fr_dl_35"] = "fr_dl_45"
 
 
+class Limit(Strict):
+    """How many mails to a domain may be under way at once, and how many may leave a second."""
+
+    at_once: int | None = Field(None, ge=1)
+    a_second: float | None = Field(None, gt=0)
+
+
+class DkimSettings(Strict):
+    """`selector._domainkey.domain` holds the public key; `key_file` the private one (RSA, PEM)."""
+
+    selector: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+    domain: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+    key_file: Path
+
+
+class SmtpSettings(Strict):
+    """A mail server. Its password is HABITUE_SMTP_PASSWORD; `limits` are by the recipient's domain, `*` for all mails
+    together; `timeout`: seconds for an answer, five times that after a whole mail."""
+
+    host: str = Field(pattern=r"^[A-Za-z0-9._:-]+$")
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    ca_file: Path | None = None
+    connections: int = Field(8, ge=1, le=200)
+    timeout: float = Field(60, gt=0)
+    limits: dict[str, Limit] = Field(default_factory=dict)
+    dkim: DkimSettings | None = None
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> SmtpSettings:
+        if self.username and self.security == "none":
+            raise ValueError("a user name needs security starttls or tls: its password is never sent in the clear")
+        return self
+
+
+class SendGridSettings(Strict):
+    """SendGrid's web API. Its key is HABITUE_SENDGRID_KEY. `sandbox`: SendGrid checks each mail and sends none."""
+
+    base_url: str = Field("https://api.sendgrid.com", pattern=r"^(https://[^/?#]+|http://127\.0\.0\.1(:\d+)?)$")
+    connections: int = Field(16, ge=1, le=200)
+    timeout: float = Field(60, gt=0)
+    sandbox: bool = False
+
+
 class SenderSettings(Strict):
-    kind: Literal["outbox"] = "outbox"
+    kind: Literal["outbox", "smtp", "sendgrid"] = "outbox"
     from_name: str
     from_address: str
     reply_to: str
-    domain: str
+    domain: str = Field(pattern=r"^[A-Za-z0-9.-]+$")
     unsubscribe_url: str = Field(pattern=r"^https://.+/$")
+    smtp: SmtpSettings | None = None
+    sendgrid: SendGridSettings = SendGridSettings()
+
+    @model_validator(mode="after")
+    def _a_mail_server_has_an_address(self) -> SenderSettings:
+        if self.kind == "smtp" and self.smtp is None:
+            raise ValueError("kind smtp needs the block smtp with at least host")
+        return self
 
 
 class SegmentSettings(Strict):

@@ -29,7 +29,7 @@ with contact as (
     from suppression
     where lifted_at is null
     group by channel, mark
-), said as (
+), said as not materialized ( -- else PostgreSQL would write two million rows down to read them three times
     select customer_id, channel, status, valid_until, recorded_at, (recorded_at at time zone :zone)::date as recorded_on
     from consent
     where purpose = 'marketing' and recorded_at < :end_of_day
@@ -43,7 +43,7 @@ with contact as (
     select distinct on (customer_id) * from said
     where channel = 'call' order by customer_id, recorded_at desc, status desc
 ), asked as (
-    select s.customer_id, s.segment, s.lifetime_cents, s.last_day, c.language, c.household, c.person_mark,
+    select s.customer_id, s.segment, s.lifetime_cents, s.last_day, c.language, c.household, encode(c.person_mark, 'hex') as person,
         case
             when h.erased is not null then 'erased ' || (h.erased at time zone :zone)::date
             when c.birth_date > :adult_since then 'minor ' || extract(year from age(cast(:on as timestamp), c.birth_date))

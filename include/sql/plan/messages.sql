@@ -21,7 +21,7 @@ with ordered as (
     where verdict = 'planned'
     group by channel, size
 )
-select o.id::uuid as message_id, o.customer_id, o.channel, o.segment, o.language, o.template, nullif(o.arm, '') as arm,
+select o.id::uuid as message_id, o.customer_id, o.channel, o.segment, o.language, o.template, o.arm,
     upper(translate(substr(o.id, 1, 10), '0123456789abcdef', 'acdefghjkmnprtwx')) as offer_code, -- none to misread
     o.cost_micros,
     1 + (o.position - 1) / ceil(p.total / p.shards::numeric)::int as shard, -- as even as can be, in order
