@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from conftest import HOME
+from conftest import HOME, ROOT
 from habitue import doors
 from habitue.errors import SettingError
+from habitue.house import House
 
 
 def test_a_folder_that_a_demonstration_left_is_enough(exports: Path) -> None:
@@ -31,3 +32,18 @@ def test_without_a_database_and_a_demonstration_it_says_what_is_missing(tmp_path
         doors.opened({"HABITUE_OUT": str(tmp_path)}),
     ):
         pass
+
+
+def test_a_demonstration_sends_nothing_whatever_the_shop_has_set(tmp_path: Path, exports: Path) -> None:
+    source = tmp_path / "shop.yaml"
+    shipped = (ROOT / "include" / "sources" / "demo_shop.yaml").read_text("utf-8")
+    source.write_text(f"{shipped}\nshop: {{sender: {{kind: smtp, smtp: {{host: mail.shop.example}}}}}}\n")
+    settings = {
+        "HABITUE_SOURCE": str(source),
+        "HABITUE_DATA": str(exports),
+        "HABITUE_OUT": str(tmp_path),
+        "HABITUE_DATABASE_URL": "postgresql://nowhere/habitue",
+    }
+    assert House.of(settings).shop.sender.kind == "smtp"
+    assert House.of({**settings, "HABITUE_TODAY": "2026-10-01"}).shop.sender.kind == "outbox"
+    assert House.settings({**settings, "HABITUE_TODAY": "2026-10-01"}).sender.kind == "outbox"
