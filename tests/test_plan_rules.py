@@ -266,7 +266,7 @@ def test_who_lost_the_letter_tries_the_next_way_and_a_seat_taken_before_stays_ta
 
 
 def test_the_budget_serves_the_best_first_and_nobody_behind_the_first_it_does_not_reach(town: Engine) -> None:
-    done = planned(town, campaign("letter", budget=2.50))
+    done = planned(town, campaign("letter", budget=2.00))
     assert written_to(town, done.run_id).keys() == {ANNA, BORIS}  # a letter costs one euro here
     assert done.cost_micros == 2_000_000
     assert why(town, done, DAVID) == ("over_budget", "letter 3.00")
