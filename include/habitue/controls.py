@@ -70,6 +70,7 @@ def cancel(engine: Engine, run_id: str, *, by: str, reason: str, at: datetime) -
 
 def _cancel(connection: Connection, run_id: str, *, by: str, reason: str, at: datetime) -> int:
     row = locked(connection, run_id)
+    ledger.lock(connection, ledger.OUTCOMES_LOCK)
     if row["state"] != RunState.CANCELLED:
         _move(connection, run_id, RunState.CANCELLED, by=by, reason=reason, at=at)
     return int(connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at}).scalar_one())

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from habitue.controls import locked
 from habitue.errors import LedgerError
-from habitue.ledger import expire_claims
+from habitue.ledger import OUTCOMES_LOCK, expire_claims, lock
 from habitue.shop import Shop
 from habitue.statements import statement
 from habitue.tables import Channel, RunState, State
@@ -80,6 +80,7 @@ def settle(engine: Engine, run_id: str, state: State, *, seen: int, by: str, at:
         row = locked(connection, run_id)
         if state is State.PLANNED and row["state"] == RunState.CANCELLED:
             raise LedgerError(f"{run_id} is cancelled and stays so: its messages can't be sent again")
+        lock(connection, OUTCOMES_LOCK)
         moved = connection.execute(
             statement("ledger/decide"), {"run_id": run_id, "state": state, "reason": f"told by {by}", "at": at}
         ).all()

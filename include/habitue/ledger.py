@@ -40,8 +40,8 @@ STOP_LOCK = "habitue.stop"
 
 
 OUTCOMES_LOCK = "habitue.outcomes"
-"""The name of the lock of whoever records events, or puts messages in doubt: each then sees what the other did, and no
-two count the same event."""
+"""The name of the lock of whoever records events, puts messages in doubt or moves those of many shards: each then sees
+what the other did, no two count the same event, and none waits for a tally while holding another's."""
 
 
 def run_lock(run_id: str) -> str:
