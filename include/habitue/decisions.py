@@ -91,8 +91,10 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     _settings(connection, asked)
     _choose(connection, asked.campaign, asked.on)
     connection.execute(statement("plan/audience"), _audience_parameters(asked))
+    connection.execute(text("drop view addressed"))
     connection.execute(text("analyze considered"))
     draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name, "year": asked.on.year}
+    draws |= _arm_parameters(asked.campaign)
     if asked.shop.holdout.share:
         drawn = {"seed": asked.shop.holdout.seed, "share": asked.shop.holdout.share, "at": asked.at}
         connection.execute(statement("plan/shop_holdout"), {"year": asked.on.year, **drawn})
@@ -146,7 +148,6 @@ def _settings(connection: Connection, asked: Question) -> None:
         "way (segment text, preference int, channel text)": ways,
         "wording (segment text, arm text, channel text, template text)": wordings,
         "price (channel text, template text, language text, cost_micros bigint)": prices,
-        "arm (arm text, below float)": _arm_bounds(campaign),
         "shard_size (channel text, size int)": [{"channel": c, "size": size} for c, size in SHARD_SIZES.items()],
         "share (holdout float)": [{"holdout": campaign.holdout}],
         SEAT: [],
@@ -158,16 +159,15 @@ def _settings(connection: Connection, asked: Question) -> None:
             connection.execute(text(f"insert into {table.split(' ')[0]} values ({names})"), rows)  # noqa: S608 - ours
 
 
-def _arm_bounds(campaign: Campaign) -> list[dict[str, Any]]:
-    """Up to which draw each arm reaches, the last one beyond every draw."""
-    reached = [*list(accumulate(campaign.arms.values()))[:-1], 2.0]
-    return [{"arm": name, "below": below} for name, below in zip(campaign.arms, reached, strict=False)]
+def _arm_parameters(campaign: Campaign) -> dict[str, Any]:
+    """The arms, and up to which draw each but the last one reaches."""
+    return {"arms": list(campaign.arms) or [""], "arm_bounds": list(accumulate(campaign.arms.values()))[:-1]}
 
 
 def _choose(connection: Connection, campaign: Campaign, on: date) -> None:
-    """Whom the audience's own question names, if it has one."""
+    """Whom the audience speaks to before any filter, as `addressed`: all that stand, or whom its own question names."""
     if campaign.audience.sql is None:
-        connection.execute(text("create temp table chosen (customer_id text) on commit drop"))
+        connection.execute(text("create temp view addressed as select * from standing"))
         return
     named = f"audience/{campaign.audience.sql}"
     connection.execute(
@@ -175,6 +175,11 @@ def _choose(connection: Connection, campaign: Campaign, on: date) -> None:
         {"on": on, **campaign.audience.parameters},
     )
     connection.execute(text("analyze chosen"))
+    connection.execute(
+        text(
+            "create temp view addressed as select * from standing where customer_id in (select customer_id from chosen)"
+        )
+    )
 
 
 def _audience_parameters(asked: Question) -> dict[str, Any]:
@@ -189,7 +194,6 @@ def _audience_parameters(asked: Question) -> dict[str, Any]:
         "campaign": campaign.name,
         "segments": [segment.value for segment in campaign.groups],
         "channels": [channel.value for channel in sorted(_channels(campaign))],
-        "chosen": campaign.audience.sql is not None,
         "adult_since": years_before(asked.on, asked.shop.validation.minor_age),
         "consent_days": asked.shop.calls.consent_days,
         **_cap_parameters(caps),

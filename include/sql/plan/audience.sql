@@ -67,7 +67,7 @@ with contact as (
             coalesce(o.calls, 0), :call_most, :call_days, coalesce(o.messages, 0), :any_most, :any_days,
             coalesce(o.call_by, o.rest_by)
         ) end as call
-    from standing s
+    from addressed s
     join customer c using (customer_id)
     left join held h using (customer_id)
     left join contact o using (customer_id)
@@ -78,7 +78,6 @@ with contact as (
     left join suppressed se on se.channel = 'email' and se.mark = c.email_mark
     left join suppressed sc on sc.channel = 'call' and sc.mark = c.phone_mark
     where s.segment = any(:segments) and c.gone is null
-        and (not :chosen or s.customer_id in (select customer_id from chosen))
         and (cast(:score_least as int) is null or s.score >= :score_least)
         and (cast(:score_most as int) is null or s.score <= :score_most)
         and (cast(:spend_least as bigint) is null or s.amount_cents >= :spend_least)

@@ -11,10 +11,11 @@ with open_way as (
             case w.channel when 'letter' then c.household when 'email' then c.person end,
             'customer ' || c.customer_id
         ) as box,
-        coalesce((
-            select a.arm from arm a
-            where a.below > draw(:seed || ':' || :campaign || '/arm/' || c.customer_id) order by a.below limit 1
-        ), '') as arm
+        case when cardinality(cast(:arms as text[])) = 1 then ''
+            else (cast(:arms as text[]))[1 + width_bucket(
+                draw(:seed || ':' || :campaign || '/arm/' || c.customer_id), cast(:arm_bounds as float[])
+            )]
+        end as arm
     from considered c
     join way w using (segment)
     where w.preference = :preference and c.barred is null
