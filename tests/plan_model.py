@@ -18,6 +18,7 @@ from habitue.campaigns import Campaign
 from habitue.decisions import PriceOf
 from habitue.shop import Shop
 from habitue.tables import Channel
+from people import AT
 
 Row = dict[str, Any]
 MARKS = {"letter": "letter_mark", "email": "email_mark", "call": "phone_mark"}
@@ -204,7 +205,9 @@ class Model:
         runs = {run["run_id"]: run for run in self.town.run}
         for one in self.town.message:
             if one["customer_id"] == who and one["state"] in (LEFT if self.planned_on else COUNTED):
-                yield runs[one["run_id"]], one["channel"]
+                run = runs[one["run_id"]]
+                if one["state"] != "planned" or run["deliver_until"] > AT:  # later, nothing of it leaves by itself
+                    yield run, one["channel"]
 
     def _within(self, runs: Iterable[Row], days: int) -> int:
         return sum(self._apart(run) < days for run in runs)

@@ -382,6 +382,29 @@ def test_an_ended_run_says_who_ended_it(house: House) -> None:
     assert runs.ended(house, shards[0]) == f"{RUN} is cancelled by anna: wrong prices"
 
 
+def test_what_a_backfill_planned_stands_in_nobodys_way(house: House) -> None:
+    """September's letters were planned in October and will never leave: October's go to everyone all the same."""
+    september = ON - timedelta(days=14)
+    shards = planned(house, needed=0)
+    with house.engine.begin() as connection:
+        planned_now = connection.scalar(text("select planned from run"))
+        connection.execute(
+            text(
+                "update run set run_id = 'quarterly_letter:2026-09-17', on_date = :day, "
+                "deliver_until = cast(:day as timestamptz) + interval '7 days'"
+            ),
+            {"day": september},
+        )
+        connection.execute(
+            text("update message set run_id = 'quarterly_letter:2026-09-17', message_id = gen_random_uuid()")
+        )
+        connection.execute(text("update shard set run_id = 'quarterly_letter:2026-09-17'"))
+        connection.execute(text("truncate exclusion, holdout"))
+    assert planned(house, needed=0) == shards
+    with house.engine.connect() as connection:
+        assert connection.scalars(text("select planned from run order by on_date")).all() == [planned_now] * 2
+
+
 # Through Airflow
 
 

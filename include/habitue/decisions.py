@@ -188,6 +188,7 @@ def _audience_parameters(asked: Question) -> dict[str, Any]:
     pauses = {channel: campaign.pause_days.get(channel, 0) for channel in Channel}
     return {
         "on": asked.on,
+        "at": asked.at,
         "zone": asked.shop.timezone,
         "end_of_day": asked.end_of_day,
         "run_id": asked.run_id,

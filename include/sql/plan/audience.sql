@@ -2,7 +2,7 @@
 -- One row a customer. `barred` closes every channel; `letter`, `email` and `call` close one; null = nothing speaks
 -- against it. Each holds the first rule that applies and, behind a space, the value that it saw.
 create temp table considered on commit drop as
-with contact as (
+with contact as ( -- what is still planned counts while it may leave by itself: not what a backfill leaves behind
     select m.customer_id,
         count(*) filter (where m.channel = 'letter' and r.apart < :letter_days)::int as letters,
         count(*) filter (where m.channel = 'email' and r.apart < :email_days)::int as emails,
@@ -13,8 +13,9 @@ with contact as (
         max(r.run_id) filter (where m.channel = 'call' and r.apart < :call_pause) as call_by,
         max(r.run_id) filter (where r.campaign = :campaign and r.apart < :rest_days) as rest_by
     from message m
-    join (select run_id, campaign, abs(on_date - cast(:on as date)) as apart from run) r using (run_id)
+    join (select run_id, campaign, abs(on_date - cast(:on as date)) as apart, deliver_until from run) r using (run_id)
     where m.state not in ('cancelled', 'refused') and r.run_id <> :run_id and r.apart < :longest
+        and (m.state <> 'planned' or r.deliver_until > :at)
     group by m.customer_id
 ), held as (
     select customer_id,
