@@ -1,19 +1,28 @@
-"""One DAG for each file in include/campaigns, and one for its follow-up: plan → render → deliver → report.
+"""## How it runs
+
+plan → render → ask → approve → approve_second → deliver → report
 
 - `plan` writes the ledger, once: who gets what, who does not and why. Run again, it changes nothing.
-- `render` makes every letter, mail and script; `deliver` starts only when all of them could be made.
-- `deliver` claims before it sends, and asks for consent again. Clear, retry or run it twice: nobody gets two.
-- A backfill plans and renders, and never delivers.
+- `render` makes every letter, mail and script; what follows starts only when all of them could be made.
+- `ask` makes samples and the question; `approve` and `approve_second` wait for a person where many people or much money
+  are at stake, or where the send window is over. A no, or none in time, ends the run. Where audience or texts have
+  changed since, take the change in (`habitue accept RUN`), clear `render` with what follows it, and it is asked anew.
+- `deliver` claims before it sends, and asks for consent again. Clear, retry or run it twice: nobody gets two. While the
+  run is paused, or outside its hours, it waits without holding a slot; `habitue resume` or `cancel`, and it goes on.
+- A backfill, and a scheduled run that only catches up, plan and render; they ask nobody and deliver nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import wiring
 from airflow.sdk import DAG, CronTriggerTimetable, chain, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+from approvals import Approval
 
 from habitue.campaigns import Campaign, campaign_files, load_campaign
 from habitue.errors import SettingError
@@ -21,6 +30,8 @@ from habitue.schedules import MANUAL
 
 SHOP = wiring.shop()
 SAFE = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": wiring.RETRY}
+SOON = {"retry_delay": timedelta(seconds=10)}
+"""For tasks that wait for a person: Airflow takes an answer that comes within a second for a crash, and tries again."""
 
 
 def campaign_dag(campaign: Campaign, title: str) -> DAG:
@@ -34,8 +45,8 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
         if schedule.cron == MANUAL
         else CronTriggerTimetable(schedule.cron, timezone=schedule.timezone or SHOP.timezone),
         max_active_runs=1,
-        tags=["habitue", "campaign"],
-        doc_md=__doc__,
+        tags=["habitue", "campaign", campaign.kind],
+        doc_md="\n".join([*described(campaign, title), "", __doc__ or ""]),
         default_args={"owner": campaign.owner, **SAFE},
     )
     def run() -> None:
@@ -53,15 +64,30 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
             context["label"] = shard.split("/", 1)[1]  # type: ignore[typeddict-unknown-key]
             return runs.render(wiring.house(), shard)
 
+        @task
+        def ask() -> list[str | None]:
+            """One question each time that this is run (see Approval); only the last is put."""
+            from habitue import runs
+
+            context = get_current_context()
+            before = [None] * (context["ti"].try_number - 1)
+            if wiring.is_rehearsal(context, schedule):
+                return [*before, None]
+            return [*before, runs.ask(wiring.house(), campaign, on=wiring.run_day(context), at=wiring.now())]
+
         @task(map_index_template="{{ label }}", max_active_tis_per_dagrun=4)
         def deliver(shard: str) -> Any:
             from habitue import runs
 
             context = get_current_context()
             context["label"] = shard.split("/", 1)[1]  # type: ignore[typeddict-unknown-key]
-            if wiring.is_backfill(context):
-                return {"backfill": True}
-            return runs.deliver(wiring.house(), shard, on=wiring.today(context), now=wiring.now)
+            if wiring.is_rehearsal(context, schedule):
+                raise AirflowSkipException("a backfill or a run that only catches up delivers nothing")
+            house = wiring.house()
+            if why := runs.ended(house, shard):
+                raise AirflowSkipException(why)
+            with wiring.what_airflow_does(context):
+                return runs.deliver(house, shard, on=wiring.today(context), now=wiring.now)
 
         @task(trigger_rule="none_failed")
         def report() -> Any:
@@ -69,10 +95,33 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
 
             return runs.report(wiring.house(), on=wiring.run_day(get_current_context()))
 
-        shards = plan()
-        chain(render.expand(shard=shards), deliver.expand(shard=shards), report())
+        shards, question = plan(), ask()
+        chain(
+            render.expand(shard=shards),
+            question,
+            Approval.partial(task_id="approve", step=1, **SOON).expand(run_id=question),
+            Approval.partial(task_id="approve_second", step=2, **SOON).expand(run_id=question),
+            deliver.expand(shard=shards),
+            report(),
+        )
 
     return run()
+
+
+def described(campaign: Campaign, title: str) -> Iterator[str]:
+    """The campaign as its DAG's page shows it."""
+    audience = campaign.audience
+    narrowed = [f"those of `{audience.sql}.sql`"] if audience.sql else []
+    narrowed += sorted(audience.filters.model_fields_set) if audience.filters else []
+    yield f"# {title}\n"
+    yield f"- kind: {campaign.kind}; owner: {campaign.owner}"
+    yield f"- audience: {', '.join(campaign.groups)}" + (f"; only {', '.join(narrowed)}" if narrowed else "")
+    yield f"- holdout: {campaign.holdout:.0%}; messages leave within {campaign.window.days} days"
+    yield "\n| group | ways, the first that is lawful and possible | offer |\n|---|---|---|"
+    for group in campaign.groups:
+        treatment = campaign.treatment(group)
+        ways = ", ".join(f"{way.channel} `{way.template}`" for way in treatment.ways)
+        yield f"| {group} | {ways} | {treatment.offer.text.get(SHOP.language, '').replace('|', '/')} |"
 
 
 def broken_dag(path: Path, error: SettingError) -> DAG:

@@ -1,19 +1,29 @@
-"""The one place where Airflow's world becomes plain values: the environment, connections, a run's date, the clock."""
+"""The one place where Airflow's world becomes plain values (the environment, connections, a run's date, the clock), and
+our errors become what Airflow does about them."""
 
 from __future__ import annotations
 
+import logging
 import os
-from datetime import date, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+from airflow.sdk.timezone import utcnow
 
 from habitue import clock
-from habitue.errors import BatchRefused, LedgerError, SettingError, TemplateError
+from habitue.errors import BatchRefused, LedgerError, SendError, SettingError, TemplateError, Waiting
 from habitue.house import House
+from habitue.schedules import Schedule
 from habitue.shop import Shop
 
 OWNER = "marketing-ops"
+
+ASK_AGAIN = timedelta(minutes=1)
+"""How often a task that waits looks whether it may go on."""
 
 RETRY = ExceptionRetryPolicy(
     rules=[
@@ -24,6 +34,8 @@ RETRY = ExceptionRetryPolicy(
         )
     ]
 )
+
+log = logging.getLogger(__name__)
 
 
 def shop() -> Shop:
@@ -52,9 +64,43 @@ def today(context: dict[str, Any]) -> date:
     return max(run_day(context), now().astimezone(shop().tz).date())
 
 
-def is_backfill(context: dict[str, Any]) -> bool:
-    kind = context["dag_run"].run_type
-    return str(getattr(kind, "value", kind)) == "backfill"
+def is_rehearsal(context: dict[str, Any], schedule: Schedule) -> bool:
+    """Whether the run plans and renders only: a backfill, or a scheduled run that catches up with a slot after which
+    the next one has passed already. Nobody wants last quarter's letter."""
+    run = context["dag_run"]
+    kind = str(getattr(run.run_type, "value", run.run_type))
+    if kind != "scheduled":
+        return kind == "backfill"
+    following = schedule.next_after(run.run_after, shop().tz)
+    return following is not None and following <= now()
+
+
+def is_alone(context: dict[str, Any]) -> bool:
+    """Whether this is `airflow dags test`: one process and no scheduler, so that whoever waits waits for ever."""
+    return bool(context["dag_run"].triggering_user_name == "dag_test")
+
+
+def plays_a_demonstration() -> bool:
+    """A demonstration asks nobody, and nothing of it leaves: mails stay in the outbox's folder."""
+    return bool(os.environ.get("HABITUE_DEMONSTRATION")) and shop().sender.kind == "outbox"
+
+
+@contextmanager
+def what_airflow_does(context: dict[str, Any]) -> Iterator[None]:
+    """Waits without holding a slot or using up a retry where messages must wait; gives up at once where the provider
+    says that trying again can't help."""
+    try:
+        yield
+    except Waiting as waiting:
+        if is_alone(context):
+            raise AirflowFailException(f"{waiting}. `airflow dags test` waits for nobody: run it again then") from None
+        log.info("waiting: %s", waiting)
+        pause = ASK_AGAIN if waiting.until is None else max(ASK_AGAIN, waiting.until - now())
+        raise AirflowRescheduleException(utcnow() + pause) from None
+    except SendError as error:
+        if error.permanent:
+            raise AirflowFailException(str(error)) from error
+        raise
 
 
 def source_url(connection_id: str | None) -> str | None:

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Engine, text
 
 from conftest import ROOT
 
-TAGS = {"habitue", "base", "campaign", "broken"}
+TAGS = {"habitue", "base", "campaign", "broken", "image", "product"}
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,11 @@ def dagbag():
 
 def test_there_is_one_dag_for_the_base_and_one_for_each_campaign(dagbag) -> None:
     assert dagbag.import_errors == {}
-    campaigns = {path.stem for path in (ROOT / "include" / "campaigns").glob("*.yaml")}
+    files = sorted((ROOT / "include" / "campaigns").glob("*.yaml"))
+    follow_ups = {f"{path.stem}_then" for path in files if "\nthen:" in path.read_text("utf-8")}
+    campaigns = {path.stem for path in files}
     assert {"quarterly_letter", "winback_calls"} <= campaigns
-    assert set(dagbag.dags) == campaigns | {"customer_base"}
+    assert set(dagbag.dags) == campaigns | follow_ups | {"customer_base"}
 
 
 def test_every_dag_has_an_owner_a_text_tags_and_retries_that_are_safe(dagbag) -> None:
@@ -40,6 +42,31 @@ def test_every_dag_has_an_owner_a_text_tags_and_retries_that_are_safe(dagbag) ->
         for task in dag.tasks:
             assert task.owner not in ("airflow", ""), f"{name}.{task.task_id}"
             assert task.retries <= 3
+
+
+def test_every_campaign_says_what_it_is_and_lets_nothing_leave_before_a_person_may_have_said_yes(dagbag) -> None:
+    from approvals import Approval
+
+    from habitue.campaigns import find_campaign
+    from habitue.shop import load_shop
+
+    for name, dag in dagbag.dags.items():
+        if "campaign" not in dag.tags:
+            continue
+        campaign = find_campaign(name, load_shop())
+        assert campaign.kind in dag.tags, name
+        for word in (dag.dag_display_name, campaign.kind, campaign.owner, *campaign.groups):
+            assert word in dag.doc_md, f"{name}: its text lacks {word}"
+        assert {task.owner for task in dag.tasks} == {campaign.owner}, name
+        for step, task_id in enumerate(("approve", "approve_second"), start=1):
+            task = dag.get_task(task_id)
+            assert task.operator_class is Approval, name
+            assert task.partial_kwargs["step"] == step, name
+            assert task.trigger_rule == "all_success", name
+        above = dag.get_task("deliver").get_flat_relative_ids(upstream=True)
+        assert above == {"plan", "render", "ask", "approve", "approve_second"}, name
+        assert dag.get_task("deliver").trigger_rule == "all_success", name
+        assert dag.get_task("report").upstream_task_ids == {"deliver"}, name
 
 
 def test_unpausing_never_sends_a_missed_quarter(dagbag) -> None:
@@ -179,16 +206,51 @@ def test_an_airflow_connection_becomes_a_url_that_sqlalchemy_takes(tmp_path: Pat
     assert said == "['postgresql+psycopg', 'till', 'p@ss/word', 'db.example', 5433, 'shop'] None"
 
 
-def test_a_backfill_delivers_nothing(tmp_path: Path) -> None:
-    """The task that lets messages go asks what kind of run it is in before it does anything."""
+@pytest.mark.parametrize(
+    ("kind", "run_after"),
+    [("backfill", "2026-10-01T06:00:00+00:00"), ("scheduled", "2020-01-01T07:00:00+00:00")],
+)
+def test_a_backfill_and_a_run_that_only_catches_up_ask_nobody_and_deliver_nothing(
+    tmp_path: Path, kind: str, run_after: str
+) -> None:
+    """The tasks that ask, and that let messages go, look what kind of run it is before they do anything."""
     code = (
-        "import types; from airflow.dag_processing.dagbag import DagBag; import wiring\n"
+        "import types; from datetime import datetime; from airflow.dag_processing.dagbag import DagBag\n"
+        "from airflow.sdk.exceptions import AirflowSkipException\n"
         f"bag = DagBag({str(ROOT / 'dags')!r})\n"
-        "deliver = bag.dags['quarterly_letter'].get_task('deliver').python_callable\n"
-        "run = types.SimpleNamespace(run_type='backfill', logical_date=None, run_after=wiring.now())\n"
-        "deliver.__globals__['get_current_context'] = lambda: {'dag_run': run}\n"
-        "print(deliver('quarterly_letter:2020-01-01/email/1'))\n"
+        f"run = types.SimpleNamespace(run_type={kind!r}, logical_date=None)\n"
+        f"run.run_after = datetime.fromisoformat({run_after!r})\n"
+        "context = {'dag_run': run, 'ti': types.SimpleNamespace(try_number=2)}\n"
+        "ask, deliver = (bag.dags['quarterly_letter'].get_task(name).python_callable for name in ('ask', 'deliver'))\n"
+        "ask.__globals__['get_current_context'] = lambda: context\n"
+        "print(ask())\n"
+        "try: deliver('quarterly_letter:2020-01-01/email/1')\n"
+        "except AirflowSkipException as why: print(why)\n"
     )
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "dags")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip().splitlines()[-1] == "{'backfill': True}"
+    said = done.stdout.strip().splitlines()[-2:]
+    assert said == ["[None, None]", "a backfill or a run that only catches up delivers nothing"]
+
+
+def test_a_campaign_keeps_to_the_clock_of_its_own_time_zone_and_its_follow_up_comes_every_day(tmp_path: Path) -> None:
+    import shutil
+
+    for part in ("dags", "include"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
+    calls = tmp_path / "include" / "campaigns" / "winback_calls.yaml"
+    there = calls.read_text("utf-8").replace('"0 8 5 * *"', '"0 8 5 * *", timezone: America/New_York')
+    calls.write_text(there + "then: {channel: letter, template: winback/lapsed, after_days: 14}\n")
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path / 'include')!r}, {str(tmp_path / 'dags')!r}]\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag({str(tmp_path / 'dags')!r})\n"
+        "for name in ('winback_calls', 'winback_calls_then', 'quarterly_letter'):\n"
+        "    dag = bag.dags[name]; print(dag.timetable.expression, dag.timetable.timezone, dag.dag_display_name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip().splitlines()[-3:] == [
+        "0 8 5 * * America/New_York Prendre des nouvelles",
+        "0 8 * * * America/New_York Prendre des nouvelles → letter",
+        "0 8 1 1,4,7,10 * Europe/Paris La lettre de la saison",
+    ]

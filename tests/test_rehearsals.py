@@ -211,10 +211,10 @@ def test_the_window_and_an_old_base_are_told(house: House) -> None:
         runs.planned(house, "quarterly_letter", on=later, at=now())
     found = rehearse(house, "quarterly_letter", on=later, at=now())
     assert (found.too_old, found.snapshot_age_days, found.snapshot_id) == (True, 20, "2026-10-01")
-    assert found.leaves_before.isoformat() == "2026-10-28T00:00:00+01:00"
+    assert found.leaves_before.isoformat() == "2026-10-31T00:00:00+01:00"
     told = printed(found)
     assert "The customer base is 20 days old on that day" in told
-    assert "from 21 October 2026 to 27 October 2026" in told
+    assert "from 21 October 2026 to 30 October 2026" in told
     with pytest.raises(LedgerError, match="no customer base is published for 2026-09-30"):
         rehearse(house, "quarterly_letter", on=ON - timedelta(days=1), at=now())
 

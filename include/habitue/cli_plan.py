@@ -43,20 +43,15 @@ def plan(
     With --dry-run nothing is written: counts by group, channel and arm, exclusions by rule, cost, approvals needed and
     the difference from the campaign's last run are shown, and a page with samples is made.
     """
-    from habitue import clock
-    from habitue.house import House
+    from habitue import doors
 
     if html is not None and not dry_run:
         raise typer.BadParameter("is for a rehearsal: add --dry-run", param_hint="--html")
-    house = House.of(os.environ)
-    at = clock.now(os.environ, house.shop.tz)
-    try:
+    with doors.opened(os.environ) as (house, at):
         if dry_run:
             _rehearse(house, campaign, on, at, as_json=as_json, html=html)
         else:
             _plan(house, campaign, on, at, as_json=as_json)
-    finally:
-        house.engine.dispose()
 
 
 def _rehearse(house: House, campaign: str, on: datetime, at: datetime, *, as_json: bool, html: Path | None) -> None:

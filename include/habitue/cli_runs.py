@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from habitue import clock
 from habitue.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -41,13 +40,10 @@ class Saying(StrEnum):
 @contextmanager
 def opened() -> Iterator[tuple[House, datetime]]:
     """The house and the moment."""
-    from habitue.house import House
+    from habitue import doors
 
-    house = House.of(os.environ)
-    try:
-        yield house, clock.now(os.environ, house.shop.tz)
-    finally:
-        house.engine.dispose()
+    with doors.opened(os.environ) as found:
+        yield found
 
 
 def say(text: str) -> None:
@@ -107,7 +103,8 @@ def resume(run_id: RunId, by: By) -> None:
         line = overview.one_run(house.engine, run_id, at=at)
         say(f"{run_id} {'goes on' if done else 'was not paused'}: {line.waiting} messages wait")
         if done:
-            say(f"They may leave until {_moment(line.deliver_until, house)}: clear its task `deliver`")
+            until = _moment(line.deliver_until, house)
+            say(f"They may leave until {until}: by themselves where the task `deliver` waits, else clear it")
 
 
 def cancel(run_id: RunId, why: Why, by: By, yes: Yes = False) -> None:

@@ -131,10 +131,20 @@ class Approvals:
     """who approved exactly this audience and content, in order"""
     late: bool
     """its send window is over: a person must say so, whatever it costs"""
+    audience: str
+    """the hash of the audience that they are for"""
+    content: str
+    """the hash of the content that they are for"""
+    cancelled: bool
+    """nothing leaves any more: there is nothing to approve"""
 
     @property
     def open(self) -> int:
-        return max(0, max(self.needed, int(self.late)) - len(self.given))
+        return 0 if self.cancelled else max(0, max(self.needed, int(self.late)) - len(self.given))
+
+    def lacks(self, step: int) -> bool:
+        """Whether the first (1) or the second (2) person's approval is still to be given."""
+        return len(self.given) < step <= len(self.given) + self.open
 
 
 def approvals(engine: Engine, run_id: str, *, at: datetime) -> Approvals:
@@ -145,7 +155,24 @@ def approvals(engine: Engine, run_id: str, *, at: datetime) -> Approvals:
             raise LedgerError(f"run {run_id} is not planned: run the task `plan` first")
         late = at > row["deliver_until"]
         since = row["deliver_until"] if late else None
-        return Approvals(row["approvals_needed"], _given(connection, row, since), late)
+        return Approvals(
+            row["approvals_needed"],
+            _given(connection, row, since),
+            late,
+            audience=row["audience_sha256"],
+            content=row["content_sha256"],
+            cancelled=row["state"] == RunState.CANCELLED,
+        )
+
+
+def ended(engine: Engine, run_id: str) -> str | None:
+    """Who ended the run and why, where it is cancelled; else None."""
+    with engine.connect() as connection:
+        row = connection.execute(select(run.c.state, run.c.state_by, run.c.state_reason).where(run.c.run_id == run_id))
+        found = row.one_or_none()
+    if found is None or found.state != RunState.CANCELLED:
+        return None
+    return f"{run_id} is cancelled by {found.state_by}: {found.state_reason}"
 
 
 def _given(connection: Connection, row: RowMapping, since: datetime | None = None) -> tuple[str, ...]:
@@ -172,7 +199,7 @@ def approve(engine: Engine, run_id: str, *, by: str, audience: str, content: str
             raise LedgerError(f"{run_id} is cancelled and stays so")
         if (audience, content) != (row["audience_sha256"], row["content_sha256"]):
             raise LedgerError(
-                f"{run_id} has changed since it was put to approval: ask again (clear the task `approve`)"
+                f"{run_id} has changed since it was put to approval: ask again (clear the task `ask` and what follows)"
             )
         late = at > row["deliver_until"]
         given = _given(connection, row, row["deliver_until"] if late else None)

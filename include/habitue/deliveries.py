@@ -149,7 +149,7 @@ def _waits(run_id: str, claimed: ledger.Claim) -> str:
     return {
         "stopped": f"nothing may leave{said}: the kill switch is pulled; `habitue go` lifts it",
         "paused": f"{run_id} is paused{said}: `habitue resume {run_id}` goes on, `habitue cancel {run_id}` ends it",
-        "unapproved": f"{run_id} is not approved as it is now: clear its task `approve` to ask (again)",
+        "unapproved": f"{run_id} is not approved as it is now: clear its task `ask` and what follows to ask (again)",
         "late": f"{run_id} comes after its send window: `habitue resume {run_id}` lets it go, `habitue cancel` ends it",
     }[claimed.shut or ""]
 
@@ -372,11 +372,14 @@ class Emails:
             self.journal(shard).add(claimed.messages)
         return claimed
 
+    def unsubscribe_url(self, who: Recipient) -> str:
+        return self.desk.house.shop.sender.unsubscribe_url + tokens.sign(who.message_id, self.desk.house.secret)
+
     def mail(self, who: Recipient) -> Mail:
         key = (who.template, who.language)
         if key not in self._templates:
             self._templates[key] = EmailTemplate.load(who.template, who.language, self.desk.house.shop)  # type: ignore[arg-type]
-        link = self.desk.house.shop.sender.unsubscribe_url + tokens.sign(who.message_id, self.desk.house.secret)
+        link = self.unsubscribe_url(who)
         content = self._templates[key].render(
             {
                 "customer": who.customer,

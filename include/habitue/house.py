@@ -39,7 +39,7 @@ class House:
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
         """The shop's settings alone, with the source's overrides."""
-        return _source(settings).settings()
+        return _shop(_source(settings), settings)
 
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> House:
@@ -50,10 +50,11 @@ class House:
         HABITUE_OUT      where results land; default `var/demo`
         HABITUE_DATABASE_URL   the base, or HABITUE_DATABASE_URL_FILE with it inside
         HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
+        HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
         """
         spec = _source(settings)
-        shop = spec.settings()
+        shop = _shop(spec, settings)
         return cls(
             source=spec,
             shop=shop,
@@ -113,6 +114,13 @@ class House:
 def _source(settings: Mapping[str, str]) -> SourceSpec:
     data = settings.get("HABITUE_DATA")
     return load_source(settings.get("HABITUE_SOURCE") or "demo_shop", data=Path(data) if data else None)
+
+
+def _shop(spec: SourceSpec, settings: Mapping[str, str]) -> Shop:
+    shop = spec.settings()
+    if settings.get("HABITUE_TODAY"):
+        return shop.model_copy(update={"sender": shop.sender.model_copy(update={"kind": "outbox"})})
+    return shop
 
 
 def _secret(settings: Mapping[str, str], name: str) -> str | None:

@@ -102,6 +102,12 @@ def gate(connection: Connection, run_id: str, *, at: datetime, longest_cap: int 
     return Claim(frozenset(), crowded=row.crowded, shut=row.shut, reason=row.reason if row.shut else None)
 
 
+def by_key(connection: Connection) -> None:
+    """Every row of this transaction is looked up by its key. PostgreSQL takes the few rows that one worker holds for so
+    few that it would read the whole ledger for each."""
+    connection.execute(text("set local enable_seqscan = off"))
+
+
 def claim(
     engine: Engine,
     shard: Shard,
@@ -127,6 +133,7 @@ def claim(
         asked = gate(connection, shard.run_id, at=at, longest_cap=max(cap.days, cap_any.days))
         if asked.shut:
             return asked
+        by_key(connection)
         rows = connection.execute(
             statement("ledger/claim"),
             {
@@ -168,6 +175,7 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
     with engine.begin() as connection, _putting_back(connection, _runs_of(connection, back), at=at):
         if doubtful:
             lock(connection, OUTCOMES_LOCK)
+        by_key(connection)
         settled = connection.execute(
             statement("ledger/settle"),
             {
@@ -192,6 +200,7 @@ def resolve(engine: Engine, known: Mapping[UUID, tuple[State, str | None]], *, a
     """What is now known of messages that were in doubt; returns those that it was news for."""
     back = [message_id for message_id, (state, _) in known.items() if state is State.PLANNED]
     with engine.begin() as connection, _putting_back(connection, _runs_of(connection, back), at=at):
+        by_key(connection)
         return _resolve(connection, known, at=at, worker=None)
 
 
@@ -262,6 +271,7 @@ def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
     with engine.begin() as connection:
         told = {"ids": list(claims), "claims": list(claims.values()), "at": at}
         lock(connection, OUTCOMES_LOCK)
+        by_key(connection)
         unknown = connection.scalars(statement("ledger/doubt"), told).all()
         return len(unknown) - heard(connection, unknown, at=at)
 

@@ -48,6 +48,7 @@ def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datet
         return Recorded(0, 0, {})
     with engine.begin() as connection:
         ledger.lock(connection, ledger.OUTCOMES_LOCK)
+        ledger.by_key(connection)
         news = connection.execute(
             statement("outcomes/record"),
             {

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from habitue import controls, doubts
+from habitue import controls, doubts, ledger
 from habitue.controls import Approvals
 from habitue.doubts import Doubt
 from habitue.errors import LedgerError
@@ -210,7 +210,7 @@ def _lines(engine: Engine, connection: Connection, run_id: str | None, most: int
             why=row.state_reason,
             by=row.state_by,
             at=row.state_at,
-            shut=connection.execute(statement("ledger/gate"), {"run_id": row.run_id, "at": at}).one().shut,
+            shut=ledger.gate(connection, row.run_id, at=at).shut,
             audience=row.audience,
             planned=row.planned,
             held_out=row.held_out,

@@ -141,17 +141,22 @@ def standing(connection: Connection, base: Base, key: MarkKey) -> Iterator[None]
         connection.execute(text("create temp view standing as select * from segment"))
         made = ["view standing"]
     else:
-        constants = {"snapshot_id": base.snapshot_id}
-        connection.execute(text("create temp table standing (like segment)"))
-        copy_parquet(connection, base.segments, "standing", constants=constants)
-        connection.execute(text("create temp table customer (like public.customer)"))
-        copy_parquet(connection, base.customers, "pg_temp.customer", constants=constants)
-        connection.execute(statement("plan/marks"), {**key.pads, "mark_key": key.id})
-        connection.execute(text("analyze standing, pg_temp.customer"))
+        from_lake(connection, base, key)
         made = ["table standing", "table pg_temp.customer"]
     yield
     for name in made:
         connection.execute(text(f"drop {name}"))
+
+
+def from_lake(connection: Connection, base: Base, key: MarkKey) -> None:
+    """The snapshot's files as the temporary tables `standing` and `customer`."""
+    constants = {"snapshot_id": base.snapshot_id}
+    connection.execute(text("create temp table standing (like segment)"))
+    copy_parquet(connection, base.segments, "standing", constants=constants)
+    connection.execute(text("create temp table customer (like public.customer)"))
+    copy_parquet(connection, base.customers, "pg_temp.customer", constants=constants)
+    connection.execute(statement("plan/marks"), {**key.pads, "mark_key": key.id})
+    connection.execute(text("analyze standing, pg_temp.customer"))
 
 
 SAYS = {

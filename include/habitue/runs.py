@@ -1,12 +1,12 @@
-"""The steps of a campaign's DAG: plan → render → deliver → report. Ids and counts go in and out, never customers."""
+"""The steps of a campaign's DAG: plan → render → ask → deliver → report. Ids and counts go in and out, no customers."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
 
-from habitue import plans, summaries
-from habitue.campaigns import find_campaign
+from habitue import controls, plans, summaries
+from habitue.campaigns import Campaign, find_campaign
 from habitue.costs import price_list
 from habitue.deliveries import Clock, Counts, delivery, run_folder
 from habitue.errors import LedgerError
@@ -67,6 +67,21 @@ def render(house: House, shard: str) -> Counts:
     """Makes the shard's letters, mails or scripts, and lets nothing go."""
     part = Shard.parse(shard)
     return delivery(house, part).render(part)
+
+
+def ask(house: House, campaign: Campaign, *, on: date, at: datetime) -> str:
+    """Makes ready what people look at before they approve, where anybody must; returns the run's id."""
+    from habitue.previews import write_previews
+
+    run_id = plans.run_id(campaign, on)
+    if controls.approvals(house.engine, run_id, at=at).open:
+        write_previews(house, run_id)
+    return run_id
+
+
+def ended(house: House, shard: str) -> str | None:
+    """Who ended the shard's run and why, where it is cancelled; else None."""
+    return controls.ended(house.engine, Shard.parse(shard).run_id)
 
 
 def deliver(house: House, shard: str, *, on: date, now: Clock) -> Counts:

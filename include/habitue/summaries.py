@@ -221,7 +221,7 @@ def _pictures(house: House, one: Run) -> Iterator[tuple[Recipient, bytes]]:
             continue
         desk = Desk.of(house, shard)
         press = Letters(desk)
-        for who in islice(desk.people(shard, State.ACCEPTED), LOOKED_AT):
+        for who in islice(desk.people(shard, State.ACCEPTED, State.CLAIMED, State.PLANNED), LOOKED_AT):
             if (who.segment, who.language) not in shown:
                 shown.add((who.segment, who.language))
                 yield who, press.picture(who)
