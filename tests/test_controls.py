@@ -381,6 +381,25 @@ def test_events_told_twice_and_in_any_order_count_once(town: Engine) -> None:
     assert (fared["delivered"], fared["hard_bounces"]) == (len(ids) - 1, 1)  # … and counted once
 
 
+def test_the_same_event_told_twice_at_once_under_two_names_counts_once(town: Engine) -> None:
+    a_crowd(town, 30)
+    done, part = mailed(town)
+    ids = sorted(claimed(town, part).messages)
+    settle(town, [Outcome(one, State.ACCEPTED) for one in ids], worker="one", at=AT)
+
+    def post(name: str) -> None:
+        for one in ids:
+            record(town, [Event(one, OutcomeKind.DELIVERED, AT, "sendgrid", f"{one} {name}")], rules=RULES, at=AT)
+
+    posts = [Thread(target=post, args=(name,)) for name in ("first", "second", "third")]
+    for one in posts:
+        one.start()
+    for one in posts:
+        one.join()
+    with town.connect() as connection:
+        assert ledger.tallies(connection, done.run_id)["delivered"] == len(ids)
+
+
 def test_events_of_messages_that_nobody_knows_are_left_out(town: Engine) -> None:
     mailed(town)
     assert record(town, told([uuid4()], OutcomeKind.DELIVERED), rules=RULES, at=AT).new == 0
