@@ -302,3 +302,10 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(migrated: Engine
 
     with migrated.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_customer_whom_no_text_speaks_to_stops_the_plan_with_a_sentence(town: Engine) -> None:
+    with town.begin() as connection:
+        connection.execute(update(customer).where(customer.c.customer_id == ANNA).values(language="it"))
+    with pytest.raises(LedgerError, match="written to in it, and the shop writes in fr and en"):
+        planned(town, campaign("letter"))

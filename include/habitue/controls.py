@@ -55,7 +55,7 @@ def resume(engine: Engine, run_id: str, *, by: str, at: datetime) -> bool:
         if row["state"] == RunState.OPEN and not late:
             return False
         _move(connection, run_id, RunState.OPEN, by=by, reason=None, at=at)
-        changed: dict[str, Any] = {"judged_from": ledger.tallies(connection, run_id)}
+        changed: dict[str, Any] = {"judged_from": ledger.tallies(connection, run_id, Channel.EMAIL)}
         if late:
             changed["deliver_until"] = _window_from(row, at)
         connection.execute(update(run).where(run.c.run_id == run_id).values(**changed))
@@ -371,8 +371,9 @@ def judge(engine: Engine, run_id: str, rules: Breaker, *, at: datetime) -> str |
 
 
 def fared(connection: Connection, run_id: str) -> dict[str, int]:
-    """The run's tallies since it was last resumed: what the breaker judges."""
-    now = ledger.tallies(connection, run_id)
+    """The run's tallies since it was last resumed: what the breaker judges. Of its mails: letters and calls are handed
+    over whole, and would only water down what comes back of the mails."""
+    now = ledger.tallies(connection, run_id, Channel.EMAIL)
     before = connection.scalar(select(run.c.judged_from).where(run.c.run_id == run_id)) or {}
     return {name: number - before.get(name, 0) for name, number in now.items()}
 

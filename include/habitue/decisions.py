@@ -26,6 +26,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from habitue.campaigns import Campaign
+from habitue.errors import LedgerError
 from habitue.limits import Cap
 from habitue.shop import Shop
 from habitue.statements import statement
@@ -93,6 +94,7 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     connection.execute(statement("plan/audience"), _audience_parameters(asked))
     connection.execute(text("drop view addressed"))
     connection.execute(text("analyze considered"))
+    _check_languages(connection, asked.shop)
     draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name, "year": asked.on.year}
     draws |= _arm_parameters(asked.campaign)
     if asked.shop.holdout.share:
@@ -110,6 +112,15 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     connection.execute(statement("plan/exclusions"))
     connection.execute(statement("plan/messages"), {"salt": salt, "most_shards": MOST_SHARDS})
     return Counts(**connection.execute(statement("plan/counts")).mappings().one())
+
+
+def _check_languages(connection: Connection, shop: Shop) -> None:
+    spoken = connection.scalars(text("select distinct language from considered")).all()
+    if strange := sorted(set(spoken) - set(shop.languages)):
+        raise LedgerError(
+            f"customers of the audience are to be written to in {', '.join(strange)}, and the shop writes in "
+            f"{' and '.join(shop.languages)}: add the language to shop.yaml, or run the DAG customer_base again"
+        )
 
 
 def _channels(campaign: Campaign) -> set[Channel]:

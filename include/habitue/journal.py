@@ -33,6 +33,7 @@ class Journal:
         """Written and on the disk when it returns: only then may they leave."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = "".join(f"{message}\n" for message in sorted(messages)).encode("ascii")
+        new = not self.path.exists()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             if self._cut_short():
@@ -42,6 +43,12 @@ class Journal:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if new:
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # its name must be on the disk too
+            finally:
+                os.close(folder)
 
     def _cut_short(self) -> bool:
         size = self.path.stat().st_size

@@ -300,7 +300,8 @@ def keep_content(engine: Engine, shard: Shard, digest: str, messages: int) -> No
         )
 
 
-def tallies(connection: Connection, run_id: str) -> dict[str, int]:
-    """How the run has fared so far: messages, accepted, refused, unknown, cancelled, delivered, hard_bounces,
-    complaints."""
-    return dict(connection.execute(statement("ledger/tallies"), {"run_id": run_id}).mappings().one())
+def tallies(connection: Connection, run_id: str, channel: Channel | None = None) -> dict[str, int]:
+    """How the run has fared so far, by one channel or by all: messages, accepted, refused, unknown, cancelled,
+    delivered, hard_bounces, complaints."""
+    named = {"run_id": run_id, "channel": channel}
+    return dict(connection.execute(statement("ledger/tallies"), named).mappings().one())

@@ -10,9 +10,13 @@ select case
         ) then 'unapproved'
         when :at > r.deliver_until then 'late'
     end as shut,
-    exists (
-        select from run o where o.number > r.number and abs(o.on_date - r.on_date) < :longest_cap
-    ) as crowded, -- by runs that were planned later: only they can have used up what this one's plan has counted
+    exists ( -- only what was planned, or let go, after this plan can have used up what it left of the caps
+        select from run o
+        where abs(o.on_date - r.on_date) < :longest_cap and o.run_id <> r.run_id and (
+            o.number > r.number or o.state_at > r.planned_at
+            or exists (select from approval a where a.run_id = o.run_id and a.said_at > r.planned_at)
+        )
+    ) as crowded,
     coalesce((select reason from stop where lifted_at is null), r.state_reason) as reason
 from run r
 where r.run_id = :run_id
