@@ -35,6 +35,7 @@ from habitue.tables import (
     message,
     run,
     segment,
+    shard,
 )
 from people import ANNA, AT, KEY, ON, event, marked, person, standing
 from test_plans import CAPS, SHOP, campaign, left_out, planned, town, written_to
@@ -326,6 +327,15 @@ def test_the_breaker_warns_and_stops_above_its_limits(fared: dict[str, int], lev
 
 def told(ids: Sequence[UUID], kind: OutcomeKind, source: str = "sendgrid", at: datetime = AT) -> list[Event]:
     return [Event(one, kind, at, source, f"{one} {kind}") for one in ids]
+
+
+def test_letters_do_not_water_down_what_comes_back_of_the_mails(town: Engine) -> None:
+    done = planned(town, campaign("email"))
+    with town.begin() as connection:
+        connection.execute(text("update shard set accepted = 40, refused = 20"))
+        letters = {"run_id": done.run_id, "channel": "letter", "shard": 1, "messages": 9000, "accepted": 9000}
+        connection.execute(insert(shard), [{**letters, "audience_sha256": ""}])
+    assert controls.judge(town, done.run_id, RULES, at=AT) == "20 of 60 messages were refused, more than 10.0%"
 
 
 def test_the_breaker_pauses_and_after_a_resume_judges_only_what_came_since(town: Engine) -> None:
