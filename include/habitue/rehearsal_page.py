@@ -275,7 +275,8 @@ def _plain_table(*headings: str) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
+        # On a narrow terminal headings give way; words and numbers stay whole.
+        table.add_column(heading, justify="right" if place else "left", min_width=8 if place else 28)
     return table
 
 
@@ -334,15 +335,13 @@ def _cost_table(found: Rehearsal, language: str) -> Table:
 
 
 def _rule_table(found: Rehearsal, language: str) -> Table:
+    """Rules alone: five groups beside them are too wide for a terminal, and stand on the page."""
     from rich.markup import escape
 
     known = words(language)
-    groups = in_order(totals(found.exclusions, "segment", "customers"), Segment)
-    names = [known["segments"].get(name, name) for name in groups]
-    table = _plain_table(known["rehearsal"]["terminal"]["rule"], *names, known["page"]["total"])
-    for title, _, by_group, number in _exclusions(found, language):
-        cells = [count(by_group.get(name, 0), language) for name in groups]
-        table.add_row(escape(title), *cells, count(number, language))
+    table = _plain_table(known["rehearsal"]["terminal"]["rule"], known["page"]["total"])
+    for title, _, _, number in _exclusions(found, language):
+        table.add_row(escape(title), count(number, language))
     return table
 
 
