@@ -134,7 +134,7 @@ def go(by: By) -> None:
 
     with opened() as (house, at):
         done = controls.go(house.engine, by=by, at=at)
-        say("Messages may leave again: clear the tasks `deliver` that gave up" if done else "nothing was stopped")
+        say("Messages may leave again; tasks that wait for it go on by themselves" if done else "nothing was stopped")
 
 
 def approve(run_id: RunId, by: By) -> None:
