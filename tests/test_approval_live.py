@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -179,8 +179,7 @@ def live(server: URL, exports: Path, tmp_path_factory: pytest.TempPathFactory) -
     environment = home.environment(extra)
     with (out / "airflow.log").open("w") as log:
         process = subprocess.Popen(
-            ["airflow", "standalone"],
-            executable=str(Path(environment["PATH"].split(os.pathsep)[0]) / "airflow"),
+            [sys.executable, str(ROOT / "tests" / "keep_airflow.py")],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -211,14 +210,17 @@ def answers(live: Live) -> bool:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """The whole group: a signal to one of them would leave the others behind."""
-    family = [process.pid, *(one.pid for one in psutil.Process(process.pid).children(recursive=True))]
-    os.killpg(process.pid, signal.SIGTERM)
-    _, left = psutil.wait_procs([psutil.Process(pid) for pid in family if psutil.pid_exists(pid)], timeout=60)
-    for one in left:
-        one.kill()
-    process.wait()
-    assert not left, f"{len(left)} processes had to be killed"
+    """All of Airflow, and sees to it that nothing is left behind."""
+    process.terminate()
+    process.wait(timeout=120)
+    assert [one.pid for one in psutil.process_iter(["pid"]) if group(one.pid) == process.pid] == []
+
+
+def group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def test_people_decide_and_nobody_is_written_to_twice(live: Live) -> None:
