@@ -190,7 +190,7 @@ class _Session(asyncio.Protocol):
         self.transport.abort()
 
     def leave(self, answer: str) -> None:
-        self.say(answer)
+        self.answers.append(answer.encode() + b"\r\n")  # never late: it would never come
         self.flush()
         self.closed = True
         self.transport.close()

@@ -34,7 +34,7 @@ from habitue.database import connect
 from habitue.ledger import LEASE, tallies
 from habitue.plans import shards
 
-OFTEN, SELDOM = 0.015, 0.001
+OFTEN, SELDOM = 0.006, 0.001
 FAULTS = {
     "smtp": {"slow": 0.05, "mail 550": SELDOM}
     | dict.fromkeys(["mail 421", "mail 450", "mail garbage", "rcpt 450", "rcpt 550", "rcpt reset", "data 451"], OFTEN)
@@ -74,13 +74,14 @@ class Worker:
     started: float = field(default_factory=time.monotonic)
     at_work: float | None = None
 
-    def doomed(self, arrived: int) -> bool:
+    def meets(self, fate: Fate, arrived: int) -> bool:
+        """Whether its time has come; `arrived`: the bytes of the provider's record."""
         now = time.monotonic()
         if self.at_work is None and self.began.poll():
             self.at_work = now
-        if now - self.started > self.fate.life:
+        if now - self.started > fate.life:
             return True
-        return self.at_work is not None and (arrived > self.fate.size or now - self.at_work > self.fate.work)
+        return self.at_work is not None and (arrived > fate.size or now - self.at_work > fate.work)
 
 
 @dataclass
@@ -168,6 +169,7 @@ class Trial:
     def bury(self, worker: Worker, *, struck: bool) -> End | None:
         """Sees to a dead worker: what did it leave without an answer?"""
         worker.process.join()
+        self.log(worker)
         end = None if worker.killed else End(worker.process.exitcode or 0)
         if end is End.FAILED or (end is End.NO_DATABASE and not struck):
             self.wrong.append(f"{worker.task.name} ended with {end.name}")
@@ -179,17 +181,21 @@ class Trial:
         self.deaths.append(Death(worker.task.name, excuse, left))
         return end
 
-    def watch(self, crew: list[Worker], strike_at: float | None = None) -> list[End | None]:
-        """Kills whose time has come, until all are dead; strikes the database down at that moment."""
+    def log(self, w):
+        print(f"{time.monotonic()-self.started:6.1f} {w.task.name} began {(w.at_work or 0)-w.started:.2f} died {time.monotonic()-w.started:.2f} killed {w.killed} {w.process.exitcode}")
+    def watch(self, crew: list[Worker], strike: Fate | None = None) -> list[End | None]:
+        """Kills those whose time has come, until all are dead; strikes the database down under the first that this
+        fate finds."""
         begun, struck, ends = time.monotonic(), False, []
         while crew:
+            arrived = self.arrived()
             for worker in list(crew):
-                if worker.process.is_alive() and worker.doomed(self.arrived()):
+                if worker.meets(worker.fate, arrived):
                     self.kill(worker)
                 if not worker.process.is_alive():
                     crew.remove(worker)
                     ends.append(self.bury(worker, struck=struck))
-            if strike_at is not None and not struck and time.monotonic() > strike_at:
+            if strike and not struck and any(worker.meets(strike, arrived) for worker in crew):
                 struck = True
                 self.strike(crew)
             assert time.monotonic() - begun < LEASE.total_seconds() - 60, "a lease must not run out in a round"
@@ -197,12 +203,12 @@ class Trial:
         return ends
 
     def strike(self, crew: list[Worker]) -> None:
-        """Strikes the database down and starts it again; now and then a worker dies while it is away."""
+        """Strikes the database down and starts it again; now and then a worker is killed while it is away."""
         self.restarts += 1
         self.database.strike_down()
-        if crew and self.chance.random() < 0.3:
-            self.kill(self.chance.choice(crew))
         time.sleep(self.chance.uniform(0, 0.5))
+        if self.chance.random() < 0.3:
+            self.kill(self.chance.choice(crew))
         self.database.start()
 
     # What is done to the run
@@ -211,13 +217,15 @@ class Trial:
         """Beyond the lease. Nobody lives whose claim could run out by it."""
         self.clock += LEASE + timedelta(minutes=1)
 
-    def crew(self, to: Provider, pace: int) -> list[Worker]:
-        """Workers, each with a fate: most die when some of the next `pace` mails have arrived, some at any moment."""
-        parts, before = self.shards("planned"), self.arrived()
-        most = self.line * pace
-        return [self.start(self.chance.choice(parts), to, self._fate(before, most)) for _ in range(CREW)]
+    def crew(self, to: Provider, pace: int, *, strike: bool) -> list[End | None]:
+        """One round: some workers deliver until they die, or the database under them does. About `pace` mails leave."""
+        parts, before, most = self.shards("planned"), self.arrived(), self.line * pace
+        at = Fate(size=before + self.chance.uniform(0, most), work=self.chance.uniform(0, 4)) if strike else None
+        fates = [Fate(size=before + 2 * most) if strike else self.fate(before, most) for _ in range(CREW)]
+        return self.watch([self.start(self.chance.choice(parts), to, fate) for fate in fates], at)
 
-    def _fate(self, before: int, most: int) -> Fate:
+    def fate(self, before: int, most: int) -> Fate:
+        """Most die when some of the next mails have arrived, some at any moment of their lives."""
         match self.chance.random():
             case often if often < 0.7:
                 return Fate(size=before + self.chance.uniform(0, most))
@@ -243,8 +251,8 @@ class Trial:
                 self.pause(to)
                 continue
             strike = self.restarts < strikes and self.kills >= (self.restarts + 0.5) * kills / strikes
-            crew = self.crew(to, pace=max(1, waiting * CREW // (kills - self.kills + CREW) - CREW * self.claim))
-            self.watch(crew, time.monotonic() + self.chance.uniform(0, 1) if strike else None)
+            pace = waiting * CREW // (kills - self.kills + CREW) - CREW * self.claim
+            self.crew(to, max(1, pace), strike=strike)
 
     def say_no(self, count: int) -> None:
         """Some who are still to be written to don't want to be any more."""
@@ -303,10 +311,12 @@ class Trial:
         return taken(self.kind, self.record)
 
     def evidence(self) -> Evidence:
+        """What the ledger says, and what the provider's record says."""
         with self.engine.connect() as connection:
             of_run = {"run": self.run_id}
             run = connection.execute(text("select * from run where run_id = :run"), of_run).mappings().one()
-            states = connection.execute(text("select message_id::text, state from message where run_id = :run"), of_run)
+            asked = text("select message_id::text, state, reason from message where run_id = :run")
+            messages = connection.execute(asked, of_run).all()
             return Evidence(
                 people=self.people,
                 audience=run["audience"],
@@ -315,7 +325,8 @@ class Trial:
                     connection.scalar(text("select count(*) from exclusion where run_id = :run"), of_run) or 0
                 ),
                 held_out=int(connection.scalar(text("select count(*) from holdout where run_id = :run"), of_run) or 0),
-                states={row[0]: row[1] for row in states},
+                states={row.message_id: row.state for row in messages},
+                reasons={row.message_id: row.reason for row in messages},
                 tallies=tallies(connection, self.run_id),
                 taken=self.taken,
                 swallowed=frozenset(lines_of(self.doubts)),

@@ -33,6 +33,7 @@ class Evidence:
     excluded: int
     held_out: int
     states: Mapping[str, str]
+    reasons: Mapping[str, str | None]
     tallies: Mapping[str, int]
     taken: Sequence[str]
     swallowed: frozenset[str]
@@ -105,7 +106,8 @@ def _once(seen: Evidence) -> Iterator[str]:
 def _doubts(seen: Evidence) -> Iterator[str]:
     unknown = seen.in_state("unknown")
     if groundless := unknown - seen.left - seen.swallowed - seen.noted:
-        yield f"{len(groundless)} messages count as in doubt, and nothing happened to them"
+        why = Counter(seen.reasons[one] for one in groundless)
+        yield f"{len(groundless)} messages count as in doubt, and nothing happened to them ({why})"
     if seen.delivery == "at_most_once" and (sure := (seen.left | seen.noted) - unknown):
         yield f"{len(sure)} messages were left without an answer and count as {Counter(seen.states[o] for o in sure)}"
 
