@@ -34,7 +34,7 @@ from habitue.database import connect
 from habitue.ledger import LEASE, tallies
 from habitue.plans import shards
 
-OFTEN, SELDOM = 0.006, 0.001
+OFTEN, SELDOM = 0.005, 0.001
 FAULTS = {
     "smtp": {"slow": 0.05, "mail 550": SELDOM}
     | dict.fromkeys(["mail 421", "mail 450", "mail garbage", "rcpt 450", "rcpt 550", "rcpt reset", "data 451"], OFTEN)
@@ -169,7 +169,6 @@ class Trial:
     def bury(self, worker: Worker, *, struck: bool) -> End | None:
         """Sees to a dead worker: what did it leave without an answer?"""
         worker.process.join()
-        self.log(worker)
         end = None if worker.killed else End(worker.process.exitcode or 0)
         if end is End.FAILED or (end is End.NO_DATABASE and not struck):
             self.wrong.append(f"{worker.task.name} ended with {end.name}")
@@ -181,8 +180,6 @@ class Trial:
         self.deaths.append(Death(worker.task.name, excuse, left))
         return end
 
-    def log(self, w):
-        print(f"{time.monotonic()-self.started:6.1f} {w.task.name} began {(w.at_work or 0)-w.started:.2f} died {time.monotonic()-w.started:.2f} killed {w.killed} {w.process.exitcode}")
     def watch(self, crew: list[Worker], strike: Fate | None = None) -> list[End | None]:
         """Kills those whose time has come, until all are dead; strikes the database down under the first that this
         fate finds."""
@@ -258,14 +255,16 @@ class Trial:
         """Some who are still to be written to don't want to be any more."""
         chosen = text(
             "select customer_id, message_id::text from message "
-            "where run_id = :run and state = 'planned' and attempt = 0 order by message_id limit :count"
+            "where run_id = :run and state = 'planned' and attempt = 0 and not message_id = any(cast(:said as uuid[])) "
+            "order by message_id limit :count"
         )
         said = text(
             "insert into consent (customer_id, channel, purpose, status, recorded_at, known_at) "
             "values (:who, 'email', 'marketing', 'withdrawn', :at, :at)"
         )
         with self.engine.begin() as connection:
-            for row in connection.execute(chosen, {"run": self.run_id, "count": count}).all():
+            asked = {"run": self.run_id, "count": count, "said": list(self.unwilling)}
+            for row in connection.execute(chosen, asked).all():
                 connection.execute(said, {"who": row.customer_id, "at": self.now()})
                 self.unwilling.add(row.message_id)
 

@@ -24,8 +24,8 @@ class Death:
 @dataclass(frozen=True)
 class Evidence:
     """A run that is over. `taken`: the provider's record, as often as it took each; `swallowed`: the messages whose
-    answer it withheld; `noted`: what a restored database had to learn from the journal; `unwilling`: who said no while
-    the run was under way and had not been written to by then."""
+    answer it withheld; `noted`: what a restored database had to learn from the journal; `unwilling`: those of
+    people who said no while the run was under way, before anybody had claimed them."""
 
     people: int
     audience: int
@@ -99,8 +99,8 @@ def _once(seen: Evidence) -> Iterator[str]:
     before = seen.left if seen.delivery == "at_least_once" else frozenset()
     if against := (taken & seen.in_state("refused", "cancelled")) - before:
         yield f"{len(against)} messages arrived that count as refused or cancelled"
-    if heedless := taken & seen.unwilling - before:
-        yield f"{len(heedless)} people were written to after they had said no"
+    if heedless := seen.unwilling - seen.in_state("cancelled"):
+        yield f"{len(heedless)} messages were not cancelled, and their people had said no"
 
 
 def _doubts(seen: Evidence) -> Iterator[str]:
