@@ -38,6 +38,7 @@ _NOT_OURS = {
     *("to", "from", "subject", "reply-to", "cc", "bcc"),
 }
 _STATUS = ("401", "403", "404", "405", "413", "429", "500", "502", "503", "504")
+_NO_ANSWER = ("reset early", "ok 200", "reset late", "garbage", "silent")
 MOST, LARGEST = 1000, 30 * 1024 * 1024
 
 Finding = tuple[str, str]
@@ -131,22 +132,19 @@ class SendGridStub:
         fault = self.faults.draw(*_STATUS, "redirect", "reset early", "garbage 400", "ok 200")
         refusal = self._refusal(head, body, asked, fault)
         self._note(asked, accepted=refusal is None and fault is None)
-        if fault in ("reset early", "ok 200"):
+        if refusal is None and fault is None:
+            fault = self.faults.draw("reset late", "garbage", "silent")
+        if fault in _NO_ANSWER:
             self._doubt(asked)
-        if fault == "reset early":
-            return None
-        if refusal:
-            return refusal
-        late = self.faults.draw("reset late", "garbage", "silent")
-        if late:
-            self._doubt(asked)
-        match late:
-            case "reset late":
+        match fault:
+            case "reset early" | "reset late":
                 return None
             case "garbage":
                 return b"\x00\x01\x02 what?\r\n\r\n"
             case "silent":
                 await asyncio.sleep(3600)
+        if refusal:
+            return refusal
         if asked.get("mail_settings", {}).get("sandbox_mode", {}).get("enable") is True:
             return _http("200 OK")
         return _http("202 Accepted", f"X-Message-Id: M{self.requests}\r\n{self._rate(self.remaining)}")
