@@ -53,7 +53,7 @@ class SmtpSettings(Strict):
     ca_file: Path | None = None
     connections: int = Field(8, ge=1, le=200)
     timeout: float = Field(60, gt=0)
-    limits: dict[str, Limit] = {}
+    limits: dict[str, Limit] = Field(default_factory=dict)
     dkim: DkimSettings | None = None
 
     @model_validator(mode="after")
