@@ -38,6 +38,7 @@ def context(number: int) -> dict[str, object]:
             "last_purchase": date(2023 + number % 2, 1 + number % 12, 1 + number % 28),
             "favourite": f"Darjeeling de printemps nº {number % 50}",
             "purchases": number % 9 + 1,
+            "this_year": 1,
         },
         "offer": {
             "code": f"{number:010}",

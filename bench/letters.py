@@ -55,7 +55,12 @@ def demonstration_letters(count: int) -> Iterator[Letter]:
                 "name": f"Zoé {name}",
                 "language": "fr",
             },
-            facts={"last_purchase": "12 juin 2026", "favourite": "Thé noir de Ceylan", "purchases": 4 + number % 9},
+            facts={
+                "last_purchase": "12 juin 2026",
+                "favourite": "Thé noir de Ceylan",
+                "purchases": 4 + number % 9,
+                "this_year": 4,
+            },
             offer={"code": f"TILLEUL-{number:06}", "text": "15 %", "valid_until": "15 novembre 2026"},
             offer_url=f"https://www.maison-tilleul.example/o/TILLEUL-{number:06}",
             shop=shop,

@@ -24,7 +24,7 @@ from habitue.shop import load_shop
 
 SHOP = load_shop()
 ON = date(2026, 10, 5)
-KNOWN = {"last_purchase": date(2024, 11, 3), "favourite": "Darjeeling", "purchases": 12}
+KNOWN = {"last_purchase": date(2024, 11, 3), "favourite": "Darjeeling", "purchases": 12, "this_year": 0}
 SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 BORIS = CallRow(

@@ -56,7 +56,7 @@ def test_a_source_of_files_wants_its_folder(tmp_path: Path) -> None:
 
 def test_every_command_has_a_help_text(tmp_path: Path) -> None:
     told = habitue("--help", cwd=tmp_path).stdout
-    for command in ("demo-shop", "segment", "demo", "up", "down", "db"):
+    for command in ("demo-shop", "segment", "demo", "up", "down", "db", "plan"):
         assert command in told
     assert habitue("down", cwd=tmp_path).stdout.strip() == "nothing is running"
 

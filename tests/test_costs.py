@@ -31,10 +31,10 @@ def changed(name: str, **keys: object) -> Campaign:
 def test_a_letter_costs_its_piece_its_sheets_and_the_postage_of_its_weight() -> None:
     """Sheets of 5 g in an envelope of 5 g: three of them still weigh 20 g, four need the next postage."""
     prices = Prices.of(shipped("quarterly_letter"), SHOP)
-    assert prices.letter(1) == 280_000 + 60_000 + 1_390_000
-    assert prices.letter(3) == 280_000 + 180_000 + 1_390_000
-    assert prices.letter(4) == 280_000 + 240_000 + 2_780_000
-    assert prices.letter(49) == 280_000 + 49 * 60_000 + 4_450_000
+    assert prices.letter(1).total == 280_000 + 60_000 + 1_390_000
+    assert prices.letter(3).total == 280_000 + 180_000 + 1_390_000
+    assert prices.letter(4).total == 280_000 + 240_000 + 2_780_000
+    assert prices.letter(49).total == 280_000 + 49 * 60_000 + 4_450_000
     with pytest.raises(SettingError, match=r"a letter of 50 sheets weighs 255\.0 g and the table ends at 250 g"):
         prices.letter(50)
 
@@ -44,7 +44,7 @@ def test_weights_are_added_as_they_are_written() -> None:
     grams = {"letter": {"sheet_grams": 3.24, "envelope_grams": 3.80, "postage": [[20, 1], [100, 2]]}}
     assert 5 * 3.24 + 3.80 > 20
     prices = Prices.of(changed("quarterly_letter", costs=grams), SHOP)
-    assert prices.letter(5) == 280_000 + 300_000 + 1_000_000
+    assert prices.letter(5).total == 280_000 + 300_000 + 1_000_000
 
 
 def test_an_email_costs_a_tenth_of_a_cent_and_a_call_its_minutes() -> None:
@@ -55,7 +55,7 @@ def test_an_email_costs_a_tenth_of_a_cent_and_a_call_its_minutes() -> None:
 def test_a_campaign_may_have_prices_of_its_own_and_the_rest_is_the_shops() -> None:
     dear = load_shop(overrides={"costs": {"letter": {"sheet": 0.10}, "email": 0.002}})
     prices = Prices.of(changed("winback_calls", costs={"letter": {"piece": 0.20}, "call": {"minutes": 4}}), dear)
-    assert prices.letter(1) == 200_000 + 100_000 + 1_390_000
+    assert prices.letter(1).total == 200_000 + 100_000 + 1_390_000
     assert (prices.email, prices.call) == (2_000, 2_200_000)
 
 
@@ -121,6 +121,6 @@ def test_the_demonstration_stays_below_what_needs_approval() -> None:
     for name, letters, emails, calls in (("quarterly_letter", 1_746, 2_086, 0), ("winback_calls", 773, 2, 36)):
         campaign = shipped(name)
         approval, prices = campaign.effective_approval(SHOP), Prices.of(campaign, SHOP)
-        cost = letters * prices.letter(1) + emails * prices.email + calls * prices.call
+        cost = letters * prices.letter(1).total + emails * prices.email + calls * prices.call
         assert letters + emails + calls < approval.recipients
         assert cost < approval.cost * 10_000 / 1.5  # micros in a cent, and room for a shop that grows

@@ -28,8 +28,8 @@ OFFERS = {
     "fr": "Une infusion de saison vous attend en boutique, à notre invitation.",
     "en": "A seasonal infusion is waiting for you at the shop.",
 }
-KNOWN = {"last_purchase": date(2025, 6, 1), "favourite": "Darjeeling de printemps", "purchases": 7}
-UNKNOWN = {"last_purchase": None, "favourite": None, "purchases": None}
+KNOWN = {"last_purchase": date(2025, 6, 1), "favourite": "Darjeeling de printemps", "purchases": 7, "this_year": 5}
+UNKNOWN = {"last_purchase": None, "favourite": None, "purchases": None, "this_year": None}
 FACTS: list[dict[str, Any] | None] = [
     KNOWN,
     UNKNOWN,

@@ -41,7 +41,7 @@ def press(shop: Shop) -> Press:
 
 
 def facts(**given: Any) -> dict[str, Any]:
-    return {"last_purchase": "12 juin 2026", "favourite": "Thé noir de Ceylan", "purchases": 7} | given
+    return {"last_purchase": "12 juin 2026", "favourite": "Thé noir de Ceylan", "purchases": 7, "this_year": 5} | given
 
 
 def letter(

@@ -279,7 +279,7 @@ def test_what_can_be_made_twice_without_harm_may_be_claimed_again(town: Engine) 
 
 def test_the_ledger_refuses_a_second_row_for_the_same_message(town: Engine) -> None:
     planned(town, campaign("letter"))
-    with pytest.raises(Exception, match="uq_message_run_id_customer_id_channel"), town.begin() as connection:
+    with pytest.raises(Exception, match="uq_message_customer_id_run_id_channel"), town.begin() as connection:
         connection.execute(
             text(
                 "insert into message (message_id, run_id, customer_id, channel, segment, language, template, shard, "

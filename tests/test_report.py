@@ -17,6 +17,7 @@ from rich.console import Console
 from habitue.errors import TemplateError
 from habitue.report import base_balances, render_report, rule_words, run_balances, summary_table, words, write_report
 from habitue.shop import INCLUDE, load_shop, read_yaml
+from habitue.tables import Hold, State
 
 # The smallest PNG there is: one transparent point.
 POINT = bytes.fromhex(
@@ -24,6 +25,9 @@ POINT = bytes.fromhex(
     "0dfa0000000049454e44ae426082"
 )
 VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "rect"}
+
+MORNING = "2026-10-01T06:30:00+00:00"
+OPEN = {"state": "open", "reason": None, "by": None, "at": None}
 
 SUMMARY: dict[str, Any] = {
     "shop": "Maison Tilleul",
@@ -84,6 +88,12 @@ SUMMARY: dict[str, Any] = {
             "planned": 3871,
             "held_out": 201,
             "excluded": 613,
+            "cost_micros": 3_021_245_000,
+            "cost_by_channel": {"letter": 3_019_118_000, "email": 2_127_000},
+            "by_arm": {},
+            "held_out_by": {"campaign": 201},
+            "state": OPEN,
+            "approvals": {"needed": 0, "given": 0, "said": []},
             "by_segment": {
                 "regular_heavy": {"letter": 288, "email": 6},
                 "regular_light": {"letter": 801, "email": 22},
@@ -113,6 +123,20 @@ SUMMARY: dict[str, Any] = {
             "planned": 1013,
             "held_out": 118,
             "excluded": 331,
+            "cost_micros": 1_693_531_000,
+            "cost_by_channel": {"letter": 1_561_460_000, "email": 71_000, "call": 132_000_000},
+            "by_arm": {"a": {"call": 21, "letter": 450, "email": 30}, "b": {"call": 19, "letter": 452, "email": 41}},
+            "held_out_by": {"campaign": 101, "shop": 17},
+            "state": {"state": "paused", "reason": "9 of 60 messages were refused", "by": "breaker", "at": MORNING},
+            "approvals": {
+                "needed": 2,
+                "given": 1,
+                "said": [
+                    {"step": 1, "decision": "approved", "by": "ines", "at": MORNING, "stands": False},
+                    {"step": 1, "decision": "approved", "by": "jules", "at": MORNING, "stands": True},
+                    {"step": 2, "decision": "timed_out", "by": None, "at": MORNING, "stands": True},
+                ],
+            },
             "by_segment": {"lapsed": {"call": 40, "letter": 902, "email": 71}},
             "exclusions": {"over_capacity": 187, "unreachable:bad_postcode": 101, "consent_expired": 43},
             "states": {"call": {"accepted": 40}, "letter": {"accepted": 902}, "email": {"planned": 71}},
@@ -239,12 +263,37 @@ def test_what_adds_up_has_no_gap_and_what_does_not_has_one(data: st.DataObject) 
         "states": {"email": {"accepted": planned}},
         "exclusions": {"no_consent": excluded},
     }
-    assert [balance.gap for balance in run_balances(run, "fr")] == [off, 0, 0, 0]
+    assert [balance.gap for balance in run_balances(run, "fr")] == [off, 0, 0, 0, 0]
 
 
 def test_the_sample_adds_up_everywhere() -> None:
     assert not any(balance.gap for balance in base_balances(SUMMARY, "fr"))
     assert not any(balance.gap for run in SUMMARY["runs"] for balance in run_balances(run, "fr"))
+
+
+def test_arms_both_holdouts_and_the_cost_are_sums_too() -> None:
+    read = page(language="en").words
+    assert "1,013 planned = 501 arm a + 512 arm b ✓" in read
+    assert "118 held out = 101 by this campaign + 17 by the shop for the year ✓" in read
+    assert "€1,693.531 cost = €1,561.46 letters + €0.071 e-mails + €132.00 calls ✓" in read
+    assert "Cost €1,561.46 €0.071 €132.00 €1,693.531" in read
+    lost = copy.deepcopy(SUMMARY)
+    lost["runs"][1]["cost_by_channel"]["call"] -= 1_000_000
+    assert "✗ gap of €1.00" in page(lost, language="en").words
+
+
+def test_a_paused_run_says_who_paused_it_when_and_why_and_who_approved_it() -> None:
+    read = page(language="en").words
+    assert "Paused: nothing leaves. By breaker, 1 October 2026 at 08:30: 9 of 60 messages were refused" in read
+    assert "Approvals 1 of 2" in read
+    assert "approved by ines , 1 October 2026 at 08:30 (for an earlier version)" in read
+    assert "approved by jules , 1 October 2026 at 08:30 " in read
+    assert "no answer in time, 1 October 2026 at 08:30" in read
+    assert read.count("Paused") == 1
+    named = copy.deepcopy(SUMMARY)
+    named["runs"][1]["state"] |= {"reason": HOSTILE, "by": HOSTILE}
+    named["runs"][1]["approvals"]["said"][0]["by"] = HOSTILE
+    assert "script" not in page(named).tags
 
 
 def test_movement_rows_and_columns_add_up() -> None:
@@ -364,11 +413,24 @@ def test_every_rule_that_can_be_written_is_explained() -> None:
     extract = INCLUDE / "sql" / "extract"
     readers = [*extract.glob("[!e]*_orders.sql"), *extract.glob("staged_*.sql"), extract / "reasons.sql"]
     lines = "".join(path.read_text("utf-8") for path in readers)
-    rules = {*re.findall(r"(?:then|rule =) '([a-z_]+)'", plan), *re.findall(r"THEN '([a-z_]+)'", lines)}
+    ledger = "".join((INCLUDE / "sql" / "ledger" / f"{name}.sql").read_text("utf-8") for name in ("claim", "cancel"))
+    functions = "".join(path.read_text("utf-8") for path in (INCLUDE / "habitue" / "migrations").rglob("*.py"))
+    rules = {
+        *re.findall(r"'([a-z_]+) ' \|\|", plan + functions),  # with the value that the rule saw behind it
+        *re.findall(r"(?:then|reason =) '([a-z_]+)'", ledger),
+        *re.findall(r"then '([a-z]+_[a-z_]+|objected)'", functions),
+        *re.findall(r"THEN '([a-z_]+)'", lines),
+        *Hold,
+    } - {"complaint", "customer", *State}  # a hold's name, told as complaint_open; a seat's; what became of a message
     for path in (INCLUDE / "expectations").glob("*.yaml"):
         content = read_yaml(path)
         rules |= {name for name, rule in content.get("rules", content).items() if rule.get("severity") != "batch"}
-    assert {"minor", "unreachable", "household_served", "not_a_product", "amount_missing", "bad_postcode"} <= rules
+    assert {
+        *("erased", "minor", "deceased", "complaint_open", "payment_incident", "gone", "run_cancelled"),
+        *("no_consent", "objected", "consent_expired", "suppressed", "unreachable", "frequency_cap"),
+        *("recently_contacted", "household_served", "over_budget", "over_capacity"),
+        *("not_a_product", "amount_missing", "bad_postcode"),
+    } <= rules
     for language in ("fr", "en"):
         for rule in rules:
             short, says = rule_words(rule, language)

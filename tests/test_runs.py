@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert, text
 
-from habitue import customer_base, runs
+from habitue import controls, customer_base, runs
 from habitue.deliveries import Desk, Emails
 from habitue.errors import SendError
 from habitue.house import House
@@ -454,3 +454,33 @@ def test_nobody_is_written_to_on_a_customer_base_that_has_gone_stale(house: Hous
     assert runs.plan(house, "winback_calls", on=ON + timedelta(days=7), at=now())
     with pytest.raises(LedgerError, match="the last good customer base is of 2026-10-01, 8 days before"):
         runs.plan(house, "quarterly_letter", on=ON + timedelta(days=8), at=now())
+
+
+def test_the_run_card_says_what_a_run_costs_who_approved_it_and_who_paused_it(house: House) -> None:
+    runs.plan(house, "winback_calls", on=ON, at=now())
+    run_id = f"winback_calls:{ON}"
+    with house.engine.connect() as connection:
+        frozen = connection.execute(text("select * from run")).mappings().one()
+    hashes = {"audience": frozen["audience_sha256"], "content": frozen["content_sha256"]}
+    controls.approve(house.engine, run_id, by="ines", at=now(), **hashes)
+    controls.pause(house.engine, run_id, by="jules", reason="the desk is closed", at=now())
+    runs.report(house, on=ON)
+    (run,) = json.loads((house.out / "summary.json").read_text())["runs"]
+    assert run["cost_micros"] == sum(run["cost_by_channel"].values()) == frozen["cost_micros"] > 0
+    assert run["held_out"] == sum(run["held_out_by"].values())
+    assert run["state"] == {
+        "state": "paused",
+        "reason": "the desk is closed",
+        "by": "jules",
+        "at": "2026-10-01T06:00:00+00:00",
+    }
+    assert run["approvals"]["given"] == 1
+    assert [(one["by"], one["stands"]) for one in run["approvals"]["said"]] == [("ines", True)]
+    page = (house.out / "report.html").read_text()
+    assert "jules" in page
+    assert "the desk is closed" in page
+    with house.engine.begin() as connection:
+        connection.execute(text("update run set audience_sha256 = 'another'"))
+    runs.report(house, on=ON)
+    (run,) = json.loads((house.out / "summary.json").read_text())["runs"]
+    assert (run["approvals"]["given"], run["approvals"]["said"][0]["stands"]) == (0, False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv as csv_module
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -106,7 +106,7 @@ class CallScript:
             known = ", ".join(sorted(WORDS))
             raise TemplateError(f"{where}: unknown words {', '.join(sorted(unknown))}; there are {known}")
         script = cls(copy, shop_words(shop))
-        for facts in (None, {"last_purchase": date(2000, 1, 1), "favourite": "A", "purchases": 2}):
+        for facts in (None, {"last_purchase": date(2000, 1, 1), "favourite": "A", "purchases": 2, "this_year": 1}):
             script.render({**_SPECIMEN, "facts": facts})
         return script
 
@@ -172,6 +172,17 @@ def write_call_list(rows: Iterable[CallRow], xlsx: Path, csv: Path, *, shop: Sho
             cells = _cells(row, shop)
             book.add(count, cells)
             sheet.writerow([_csv_field(_as_text(cells[name], shop)) for name in words["columns"]])
+    return count
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, shop: Shop) -> int:
+    """Writes a CSV in the same dialect, and returns the number of rows; it appears whole or not at all."""
+    count = 0
+    with _replaced(path) as partial, _spreadsheet_csv(partial) as sheet:
+        sheet.writerow(columns)
+        for row in rows:
+            count += 1
+            sheet.writerow([_csv_field(_as_text(cell, shop)) for cell in row])
     return count
 
 

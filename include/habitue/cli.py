@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from habitue import cli_campaigns
+from habitue import cli_campaigns, cli_holds, cli_plan, cli_runs, cli_trace
 from habitue.errors import HabitueError
 
 app = typer.Typer(
@@ -24,6 +24,12 @@ db = typer.Typer(help="The base, a PostgreSQL.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.command()(cli_campaigns.check)
 app.command()(cli_campaigns.schema)
+app.command()(cli_plan.plan)
+cli_runs.mount(app)
+cli_holds.mount(app)
+app.command()(cli_trace.explain)
+app.command()(cli_trace.minimums)
+app.command()(cli_trace.replay)
 console = Console()
 errors = Console(stderr=True, style="red")
 

@@ -6,11 +6,13 @@ it none is, and what has left has left.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from habitue import ledger
 from habitue.campaigns import Campaign
@@ -31,7 +33,7 @@ def pause(engine: Engine, run_id: str, *, by: str, reason: str, at: datetime) ->
 
 
 def _pause(connection: Connection, run_id: str, *, by: str, reason: str, at: datetime) -> bool:
-    row = _run(connection, run_id)
+    row = locked(connection, run_id)
     if row["state"] == RunState.CANCELLED:
         raise LedgerError(f"{run_id} is cancelled: there is nothing left to pause")
     if row["state"] == RunState.PAUSED:
@@ -46,7 +48,7 @@ def resume(engine: Engine, run_id: str, *, by: str, at: datetime) -> bool:
     The circuit breaker judges anew: what had come before no longer counts.
     """
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         if row["state"] == RunState.CANCELLED:
             raise LedgerError(f"{run_id} is cancelled and stays so: plan the campaign for another day")
         late = at > row["deliver_until"]
@@ -63,21 +65,23 @@ def resume(engine: Engine, run_id: str, *, by: str, at: datetime) -> bool:
 def cancel(engine: Engine, run_id: str, *, by: str, reason: str, at: datetime) -> int:
     """Ends the run: what has not left is cancelled; returns how many messages that were. Can't be undone."""
     with engine.begin() as connection:
-        row = _run(connection, run_id)
-        if row["state"] != RunState.CANCELLED:
-            _move(connection, run_id, RunState.CANCELLED, by=by, reason=reason, at=at)
-        return int(connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at}).scalar_one())
+        return _cancel(connection, run_id, by=by, reason=reason, at=at)
+
+
+def _cancel(connection: Connection, run_id: str, *, by: str, reason: str, at: datetime) -> int:
+    row = locked(connection, run_id)
+    if row["state"] != RunState.CANCELLED:
+        _move(connection, run_id, RunState.CANCELLED, by=by, reason=reason, at=at)
+    return int(connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at}).scalar_one())
 
 
 def stop_all(engine: Engine, *, by: str, reason: str, at: datetime) -> bool:
     """The kill switch: nothing leaves, of any run, until `go`; False where it was pulled already."""
     with engine.begin() as connection:
-        connection.execute(text("lock table stop in exclusive mode"))
+        ledger.lock(connection, ledger.STOP_LOCK)
         if connection.scalar(select(stop.c.stop_id).where(stop.c.lifted_at.is_(None))) is not None:
             return False
         connection.execute(insert(stop).values(reason=reason, said_by=by, said_at=at))
-        # Claims under way hold their run for sharing: when these locks are had, the last of them is committed.
-        connection.execute(select(run.c.run_id).where(run.c.state == RunState.OPEN).with_for_update())
         return True
 
 
@@ -88,8 +92,9 @@ def go(engine: Engine, *, by: str, at: datetime) -> bool:
         return connection.execute(lifted).rowcount > 0
 
 
-def _run(connection: Connection, run_id: str) -> RowMapping:
+def locked(connection: Connection, run_id: str) -> RowMapping:
     """The run, locked: claims that are being committed are waited for."""
+    ledger.lock(connection, ledger.run_lock(run_id))
     row = connection.execute(select(run).where(run.c.run_id == run_id).with_for_update()).mappings().one_or_none()
     if row is None:
         known = connection.scalars(select(run.c.run_id).order_by(run.c.number.desc()).limit(5)).all()
@@ -105,6 +110,10 @@ def _move(connection: Connection, run_id: str, state: RunState, *, by: str, reas
 
 def _window_from(row: RowMapping, at: datetime) -> datetime:
     """As long again as the run's own window, from now on."""
+    if not row["shop"]:
+        raise LedgerError(
+            f"{row['run_id']} was planned by an older version: take it in first (habitue accept {row['run_id']})"
+        )
     campaign, shop = Campaign.model_validate(row["settings"]), Shop.model_validate(row["shop"])
     return campaign.window.ends(at.astimezone(shop.tz).date(), shop.tz)
 
@@ -139,7 +148,7 @@ def approvals(engine: Engine, run_id: str, *, at: datetime) -> Approvals:
 
 
 def _given(connection: Connection, row: RowMapping, since: datetime | None = None) -> tuple[str, ...]:
-    said = select(approval.c.step, approval.c.said_by).where(
+    said = select(approval.c.said_by).where(
         approval.c.run_id == row["run_id"],
         approval.c.decision == "approved",
         approval.c.audience_sha256 == row["audience_sha256"],
@@ -147,8 +156,7 @@ def _given(connection: Connection, row: RowMapping, since: datetime | None = Non
     )
     if since is not None:
         said = said.where(approval.c.said_at > since)
-    by_step = {one.step: one.said_by for one in connection.execute(said.order_by(approval.c.approval_id))}
-    return tuple(by_step[step] for step in sorted(by_step))
+    return tuple(dict.fromkeys(connection.scalars(said.order_by(approval.c.approval_id))))
 
 
 def approve(engine: Engine, run_id: str, *, by: str, audience: str, content: str, at: datetime) -> Approvals:
@@ -158,7 +166,7 @@ def approve(engine: Engine, run_id: str, *, by: str, audience: str, content: str
     person already gave the other approval. A yes to a late run opens its window again.
     """
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         if row["state"] == RunState.CANCELLED:
             raise LedgerError(f"{run_id} is cancelled and stays so")
         if (audience, content) != (row["audience_sha256"], row["content_sha256"]):
@@ -181,11 +189,11 @@ def approve(engine: Engine, run_id: str, *, by: str, audience: str, content: str
 def reject(engine: Engine, run_id: str, *, by: str | None, at: datetime) -> int:
     """A person says no, or (`by` None) nobody answered in time: the run is cancelled. Returns the messages ended."""
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         step = min(len(_given(connection, row)) + 1, 2)
         _say(connection, row, step, "rejected" if by else "timed_out", by=by, at=at)
-    reason = f"rejected by {by}" if by else "nobody approved it in time"
-    return cancel(engine, run_id, by=by or "approval", reason=reason, at=at)
+        reason = f"rejected by {by}" if by else "nobody approved it in time"
+        return _cancel(connection, run_id, by=by or "approval", reason=reason, at=at)
 
 
 def _say(connection: Connection, row: RowMapping, step: int, decision: str, *, by: str | None, at: datetime) -> None:
@@ -210,7 +218,7 @@ def changes(engine: Engine, run_id: str, shop: Shop) -> list[str]:
     message that was changed in the ledger. Empty where all is as it was."""
     with engine.connect() as connection:
         row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().one()
-        found = _content_changes(row, shop)
+        found = content_changes(row, shop)
         if audience_sha256(_present(connection, run_id)) != row["audience_sha256"]:
             found.append("the run's messages in the ledger")
     return found
@@ -231,7 +239,7 @@ def check(engine: Engine, part: Shard, shop: Shop) -> None:
         if connection.execute(waiting.limit(1)).first() is None:
             return
         row = connection.execute(select(run).where(run.c.run_id == part.run_id)).mappings().one()
-        found = _content_changes(row, shop)
+        found = content_changes(row, shop)
         planned = connection.scalar(
             select(shard.c.audience_sha256).where(
                 shard.c.run_id == part.run_id, shard.c.channel == part.channel, shard.c.shard == part.number
@@ -246,9 +254,13 @@ def check(engine: Engine, part: Shard, shop: Shop) -> None:
         )
 
 
-def _content_changes(row: RowMapping, shop: Shop) -> list[str]:
+def content_changes(row: RowMapping, shop: Shop) -> list[str]:
+    """What a run would say otherwise now than when it was planned; `row` is the run's."""
     campaign = Campaign.model_validate(row["settings"])
-    files = content_files(campaign, shop)
+    try:
+        files = content_files(campaign, shop)
+    except FileNotFoundError as error:
+        return [f"{Path(error.filename).name} (it is gone)"]
     found = [name for name in sorted(files.keys() | row["files"].keys()) if files.get(name) != row["files"].get(name)]
     if not found and content_sha256(campaign, files, shop) != row["content_sha256"]:
         found.append("shop.yaml")
@@ -278,15 +290,19 @@ def _present(connection: Connection, run_id: str) -> list[dict[str, Any]]:
 def accept(engine: Engine, run_id: str, shop: Shop, *, by: str, at: datetime) -> list[str]:
     """Takes what has changed since the plan into the run, for which it must be approved (again); returns what that is.
 
-    Everything must be rendered again: the shards' content is forgotten.
+    Everything must be rendered again: the shards' content is forgotten. LedgerError where a text is gone.
     """
     changed = changes(engine, run_id, shop)
     if not changed:
         return []
     with engine.begin() as connection:
-        row = _run(connection, run_id)
+        row = locked(connection, run_id)
         campaign = Campaign.model_validate(row["settings"])
-        files, parts = content_files(campaign, shop), _present(connection, run_id)
+        try:
+            files = content_files(campaign, shop)
+        except FileNotFoundError:
+            raise LedgerError(f"{run_id}: {', '.join(changed)}; put it back to say anything") from None
+        parts = _present(connection, run_id)
         for part in parts:
             connection.execute(
                 update(shard)
@@ -317,22 +333,28 @@ def judge(engine: Engine, run_id: str, rules: Breaker, *, at: datetime) -> str |
     """Pauses the run where too many messages were refused, bounced or complained about since it was last resumed;
     returns why, or None. Limits: Gmail and Yahoo's sender rules (0.1 and 0.3 % complaints), see `breaker` in shop.yaml.
     """
-    with engine.connect() as connection:
-        now = ledger.tallies(connection, run_id)
-        before = connection.scalar(select(run.c.judged_from).where(run.c.run_id == run_id)) or {}
-        fared = {name: number - before.get(name, 0) for name, number in now.items()}
-    why = verdict(fared, rules)
-    if why is None or not pause(engine, run_id, by=BREAKER, reason=why, at=at):
-        return None
-    return why
+    with engine.begin() as connection:
+        if verdict(fared(connection, run_id), rules) is None or locked(connection, run_id)["state"] != RunState.OPEN:
+            return None  # a run that is paused or ended needs no breaker
+        why = verdict(fared(connection, run_id), rules)  # once more: it may have been resumed before it was locked
+        if why is not None:
+            _move(connection, run_id, RunState.PAUSED, by=BREAKER, reason=why, at=at)
+        return why
 
 
-def verdict(fared: dict[str, int], rules: Breaker) -> str | None:
+def fared(connection: Connection, run_id: str) -> dict[str, int]:
+    """The run's tallies since it was last resumed: what the breaker judges."""
+    now = ledger.tallies(connection, run_id)
+    before = connection.scalar(select(run.c.judged_from).where(run.c.run_id == run_id)) or {}
+    return {name: number - before.get(name, 0) for name, number in now.items()}
+
+
+def verdict(fared: Mapping[str, int], rules: Breaker) -> str | None:
     """Why sending must stop, from the tallies of a run; None where nothing is out of the ordinary."""
     answered = fared["accepted"] + fared["refused"]
     if answered >= rules.refused_after and fared["refused"] / answered > rules.refused:
         return f"{fared['refused']} of {answered} messages were refused, more than {rules.refused:.1%}"
-    left = max(fared["delivered"], fared["accepted"] if fared["delivered"] == 0 else 0)
+    left = judged_against(fared, rules)
     if left < rules.after:
         return None
     for name, words, (_, most) in (
@@ -344,9 +366,15 @@ def verdict(fared: dict[str, int], rules: Breaker) -> str | None:
     return None
 
 
-def warnings(fared: dict[str, int], rules: Breaker) -> list[str]:
+def judged_against(fared: Mapping[str, int], rules: Breaker) -> int:
+    """Bounces and complaints are shares of what was delivered; until enough was, of what was accepted. A list of which
+    next to nothing arrives must not go on for that reason."""
+    return fared["delivered"] if fared["delivered"] >= rules.after else max(fared["delivered"], fared["accepted"])
+
+
+def warnings(fared: Mapping[str, int], rules: Breaker) -> list[str]:
     """What is worth a look before the breaker has to act."""
-    left = fared["delivered"]
+    left = judged_against(fared, rules)
     if left < rules.after:
         return []
     levels = (("hard_bounces", rules.hard_bounces[0]), ("complaints", rules.complaints[0]))

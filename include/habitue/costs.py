@@ -3,12 +3,13 @@ as an e-mail costs a fraction of a cent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
 from habitue.campaigns import Campaign
-from habitue.decisions import PriceOf
 from habitue.errors import SettingError
 from habitue.letters import Press
 from habitue.limits import LetterCosts
@@ -19,20 +20,37 @@ from habitue.tables import Channel
 
 
 @dataclass(frozen=True, slots=True)
+class LetterPrice:
+    """What a letter costs and why: a piece, its sheets at `sheet` each, and the postage for its weight."""
+
+    sheets: int
+    grams: float
+    piece: int
+    sheet: int
+    postage: int
+
+    @property
+    def total(self) -> int:
+        return self.piece + self.sheets * self.sheet + self.postage
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """A campaign's prices, in micros."""
 
     email: int
     call: int
+    minutes: float
+    """of a call"""
     _letter: LetterCosts
 
     @classmethod
     def of(cls, campaign: Campaign, shop: Shop) -> Prices:
         costs = campaign.effective_costs(shop)
         call = Decimal(str(costs.call.minutes)) * costs.call.minute
-        return cls(email=costs.email, call=round(call), _letter=costs.letter)
+        return cls(email=costs.email, call=round(call), minutes=costs.call.minutes, _letter=costs.letter)
 
-    def letter(self, sheets: int) -> int:
+    def letter(self, sheets: int) -> LetterPrice:
         """A letter of so many sheets, with envelope and postage; SettingError where the post has no price for it."""
         prices = self._letter
         weight = sheets * Decimal(str(prices.sheet_grams)) + Decimal(str(prices.envelope_grams))
@@ -42,7 +60,7 @@ class Prices:
                 f"costs.letter.postage: a letter of {sheets} sheets weighs {weight:f} g and the table ends at "
                 f"{prices.postage[-1][0]} g: add a step, or shorten the letter"
             )
-        return prices.piece + sheets * prices.sheet + postage
+        return LetterPrice(sheets, float(weight), prices.piece, prices.sheet, postage)
 
 
 def sheets_of(pages: int) -> int:
@@ -62,13 +80,68 @@ def specimen_sheets(campaign: Campaign, shop: Shop, on: date) -> dict[tuple[str,
     }
 
 
-def price_list(campaign: Campaign, shop: Shop, on: date) -> PriceOf:
-    """What each message of the campaign costs, letters by the sheets that their text takes."""
-    prices, sheets = Prices.of(campaign, shop), specimen_sheets(campaign, shop, on)
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """What each message of a campaign costs, letters by the sheets that their text takes; itself a `PriceOf`."""
 
-    def price(channel: Channel, template: str, language: str) -> int:
+    prices: Prices
+    sheets: Mapping[tuple[str, Language], int]
+
+    def __call__(self, channel: Channel, template: str, language: str) -> int:
         if channel is Channel.LETTER:
-            return prices.letter(sheets[template, language])  # type: ignore[index]
-        return prices.email if channel is Channel.EMAIL else prices.call
+            return self.letter(template, language).total
+        return self.prices.email if channel is Channel.EMAIL else self.prices.call
 
-    return price
+    def letter(self, template: str, language: str) -> LetterPrice:
+        return self.prices.letter(self.sheets[template, language])  # type: ignore[index]
+
+
+def price_list(campaign: Campaign, shop: Shop, on: date) -> PriceList:
+    return PriceList(Prices.of(campaign, shop), specimen_sheets(campaign, shop, on))
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """A part of what a channel costs: so many, at so much each."""
+
+    part: str
+    """piece, sheet, postage (of letters of `grams`), email, call (of `minutes`)"""
+    number: int
+    each_micros: int
+    cost_micros: int
+    grams: float | None = None
+    minutes: float | None = None
+
+
+def cost_lines(
+    messages: Iterable[tuple[Channel, str, str, int]], prices: PriceList
+) -> dict[Channel, tuple[CostLine, ...]]:
+    """What each channel's cost is made of, from (channel, template, language, how many)."""
+    found: dict[Channel, Counter[CostLine]] = {}
+    for channel, template, language, messages_of_it in messages:
+        numbers = found.setdefault(channel, Counter())
+        for part, number in _parts(channel, template, language, prices):
+            numbers[part] += messages_of_it * number
+    return {
+        channel: tuple(
+            replace(part, number=number, cost_micros=number * part.each_micros) for part, number in numbers.items()
+        )
+        for channel, numbers in found.items()
+    }
+
+
+def _parts(channel: Channel, template: str, language: str, prices: PriceList) -> list[tuple[CostLine, int]]:
+    """What one message is made of: each part, and how many of it."""
+    match channel:
+        case Channel.LETTER:
+            one = prices.letter(template, language)
+            postage = CostLine("postage", 0, one.postage, 0, grams=one.grams)
+            return [
+                (CostLine("piece", 0, one.piece, 0), 1),
+                (CostLine("sheet", 0, one.sheet, 0), one.sheets),
+                (postage, 1),
+            ]
+        case Channel.EMAIL:
+            return [(CostLine("email", 0, prices.prices.email, 0), 1)]
+        case Channel.CALL:
+            return [(CostLine("call", 0, prices.prices.call, 0, minutes=prices.prices.minutes), 1)]

@@ -53,7 +53,7 @@ class Question:
     @property
     def end_of_day(self) -> datetime:
         """What was said by then is known on the run's day."""
-        return datetime.combine(self.on + timedelta(days=1), time(), self.shop.tz)
+        return end_of_day(self.on, self.shop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ SEAT = (
     "language text, lifetime_cents bigint, last_day date, template text, cost_micros bigint, draw float, "
     "shop_draw float)"
 )
+
+
+def end_of_day(on: date, shop: Shop) -> datetime:
+    return datetime.combine(on + timedelta(days=1), time(), shop.tz)
 
 
 def years_before(on: date, years: int) -> date:

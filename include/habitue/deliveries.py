@@ -20,7 +20,7 @@ from typing import Protocol
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from habitue import controls, ledger, tokens
 from habitue.addresses import address_lines
@@ -41,7 +41,7 @@ from habitue.salutations import salutation
 from habitue.senders import Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
 from habitue.tables import Channel, RunState, State
-from habitue.texts import NO_BREAK, Text, load_text, long_date, money
+from habitue.texts import NO_BREAK, Text, load_text, long_date, money, typography
 
 CLAIM = 500
 """Mails claimed at a time: a worker that dies leaves at most so many in doubt."""
@@ -62,6 +62,8 @@ class Desk:
     house: House
     run: Run
     worker: str
+    connection: Connection | None = None
+    """read people over this one: a rehearsal's are in no other"""
 
     @classmethod
     def of(cls, house: House, shard: Shard) -> Desk:
@@ -73,7 +75,7 @@ class Desk:
 
     def people(self, shard: Shard, *states: State, only: frozenset[UUID] | None = None) -> Iterator[Recipient]:
         return recipients(
-            self.house.engine,
+            self.connection or self.house.engine,
             shard,
             facts=self.work / "facts.parquet",
             shop=self.house.shop,
@@ -91,7 +93,7 @@ class Desk:
     def check(self, shard: Shard) -> None:
         controls.check(self.house.engine, shard, self.house.shop)
 
-    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool) -> ledger.Claim:
+    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool, after: int = 0) -> ledger.Claim:
         """A claim of the shard's messages. Waiting where none may leave now; nothing to claim where the run is
         cancelled."""
         claimed = ledger.claim(
@@ -104,6 +106,7 @@ class Desk:
             caps=self.run.campaign.effective_caps(self.house.shop),
             most=most,
             again=again,
+            after=after,
         )
         if claimed.shut and claimed.shut != RunState.CANCELLED:
             raise Waiting(_waits(shard.run_id, claimed), why=claimed.shut)
@@ -120,13 +123,22 @@ class Desk:
         offer = self.run.offer(who.segment, who.arm)
         return {
             "code": grouped(who.offer_code),
-            "text": offer.text[who.language],  # type: ignore[index]
+            "text": typography(offer.text[who.language], who.language),  # type: ignore[index]
             "valid_until": offer.valid_until(self.run.on),
             "url": self.offer_url(who),
         }
 
     def offer_url(self, who: Recipient) -> str:
         return f"{self.house.shop.website}/o/{who.offer_code}"
+
+    def facts_words(self, who: Recipient) -> dict[str, object]:
+        """What copy may know of a customer's purchases: days with a purchase, in all and in the last year."""
+        return {
+            "last_purchase": who.facts.last_day,
+            "favourite": self.favourite(who),
+            "purchases": who.facts.lifetime_days,
+            "this_year": who.facts.purchase_days,
+        }
 
     def favourite(self, who: Recipient) -> str | None:
         return who.facts.favourites[0] if who.facts.favourites else None
@@ -231,11 +243,7 @@ class Letters:
             sequence=sequence,
             address=postal_lines(who),
             customer=who.customer,
-            facts={
-                "last_purchase": last and long_date(last, who.language),
-                "favourite": self.desk.favourite(who),
-                "purchases": who.facts.lifetime_days,
-            },
+            facts={**self.desk.facts_words(who), "last_purchase": last and long_date(last, who.language)},
             offer={**offer, "valid_until": long_date(until, who.language) if isinstance(until, date) else until},
             offer_url=self.desk.offer_url(who),
             shop=self.desk.house.shop,
@@ -325,7 +333,9 @@ class Emails:
             counts["unknown"] = ledger.expire(engine, shard, at=now(), again=at_least_once)
             counts["unknown"] += ledger.doubt(engine, self.journal(shard).claims(), at=now())
         with closing(self.sender):
-            while claimed := self._claim(shard, on=on, now=now):
+            after = 0
+            while claimed := self._claim(shard, on=on, now=now, after=after):
+                after = claimed.last
                 counts["cancelled"] += claimed.cancelled
                 answer = self.sender.send(self._mails(shard, claimed.messages, now))
                 self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now())
@@ -349,13 +359,15 @@ class Emails:
     def journal(self, shard: Shard) -> Journal:
         return Journal(self.desk.work / "claims" / f"email-{shard.number:03}.log")
 
-    def _claim(self, shard: Shard, *, on: date, now: Clock) -> ledger.Claim:
+    def _claim(self, shard: Shard, *, on: date, now: Clock, after: int) -> ledger.Claim:
         """A claim, noted in the journal before anything leaves. Waiting outside the campaign's hours."""
         window = self.desk.run.campaign.window
         if (opens := window.open_at(now(), self.desk.house.shop.tz)) is not None:
             raise Waiting(f"{shard.run_id}: mails leave {window.hours} only", why="outside_hours", until=opens)
         again = self.sender.idempotent
-        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
+        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again, after=after)
+        if not claimed and after:  # what another worker has given back stands further up
+            claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
         if claimed.messages and not again:
             self.journal(shard).add(claimed.messages)
         return claimed
@@ -375,11 +387,7 @@ class Emails:
                     who.language,
                     channel="email",
                 ),
-                "facts": {
-                    "last_purchase": who.facts.last_day,
-                    "favourite": self.desk.favourite(who),
-                    "purchases": who.facts.lifetime_days,
-                },
+                "facts": self.desk.facts_words(who),
                 "offer": self.desk.offer_words(who),
                 "unsubscribe_url": link,
             }
@@ -414,7 +422,7 @@ class Calls:
     def render(self, shard: Shard) -> Counts:
         digest, calls = sha256(), 0
         for who in self.desk.waiting(shard, State.PLANNED, State.CLAIMED):
-            digest.update(repr(self._row(who)).encode())
+            digest.update(repr(self.row(who)).encode())
             calls += 1
         self.desk.keep_content(shard, digest.hexdigest(), calls)
         return {"calls": calls}
@@ -428,7 +436,7 @@ class Calls:
         name = f"{self.desk.run.campaign.name}-{self.desk.run.on}"
         folder = self.desk.house.out / "calls"
         write_call_list(
-            (self._row(who) for who in people),
+            (self.row(who) for who in people),
             folder / f"{name}.xlsx",
             folder / f"{name}.csv",
             shop=self.desk.house.shop,
@@ -437,7 +445,7 @@ class Calls:
         accepted = (Outcome(one, State.ACCEPTED, provider_id=name) for one in claimed.messages)
         return {"accepted": self.desk.settle(accepted, now()), "cancelled": claimed.cancelled}
 
-    def _row(self, who: Recipient) -> CallRow:
+    def row(self, who: Recipient) -> CallRow:
         return CallRow(
             message_id=str(who.message_id),
             rank=who.position,
@@ -455,11 +463,7 @@ class Calls:
             script=self._script(who).render(
                 {
                     "customer": who.customer,
-                    "facts": {
-                        "last_purchase": who.facts.last_day,
-                        "favourite": self.desk.favourite(who),
-                        "purchases": who.facts.lifetime_days,
-                    },
+                    "facts": self.desk.facts_words(who),
                     "offer": self.desk.offer_words(who),
                 }
             ),

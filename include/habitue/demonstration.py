@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from habitue import database
+from habitue import database, doors
 from habitue.airflow_home import AirflowHome
 from habitue.errors import SettingError
 from habitue.sources import load_source
@@ -92,9 +92,10 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
             if source is None:
                 make_shop(place.out / "shop", progress)
             before = done_so_far(place, on)
+            played = {**place.environment, "HABITUE_TODAY": on.isoformat()}
+            doors.leave_open(place.out, played)
             settings: Mapping[str, str] = {
-                **place.environment,
-                "HABITUE_TODAY": on.isoformat(),
+                **played,
                 # One process works through all shards here, so Typst may have every core.
                 "RAYON_NUM_THREADS": str(os.cpu_count() or 1),
             }
@@ -141,6 +142,7 @@ def run_airflow(console: Console, *, source: str | None, data: Path | None, out:
         if source is None:
             with Progress(console=console) as progress:
                 make_shop(place.out / "shop", progress)
+        doors.leave_open(place.out, place.environment)
         password = place.airflow.password()
         PID_FILE.parent.mkdir(exist_ok=True)
         console.print(f"Airflow is starting on http://127.0.0.1:{port}; log in as admin, password {password}")

@@ -107,8 +107,9 @@ class EmailTemplate:
         """The mail for one customer.
 
         `context`: `customer` {civility, first_name, last_name, name, language}, `salutation` (with its comma), `facts`
-        {last_purchase (date), favourite, purchases; each may be None} or None, `offer` {code, text, valid_until (date),
-        url}, `unsubscribe_url`; `shop` is added where it is missing. TemplateError names file, block and word.
+        {last_purchase (date), favourite, purchases, this_year; each may be None} or None, `offer` {code, text,
+        valid_until (date), url}, `unsubscribe_url`; `shop` is added where it is missing. TemplateError names file,
+        block and word.
         """
         known = {"shop": self._shop, **context}
         offer = self._word(known, "offer")
@@ -185,7 +186,7 @@ _SPECIMEN: dict[str, Any] = {
     "offer": {"code": "A", "text": "A", "valid_until": date(2000, 1, 1), "url": "https://shop.example/"},
     "unsubscribe_url": "https://shop.example/u/",
 }
-_SPECIMEN_FACTS = {"last_purchase": date(2000, 1, 1), "favourite": "A", "purchases": 2}
+_SPECIMEN_FACTS = {"last_purchase": date(2000, 1, 1), "favourite": "A", "purchases": 2, "this_year": 1}
 
 
 def _layout(language: Language, shop: Shop) -> Layout:

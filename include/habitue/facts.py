@@ -16,6 +16,8 @@ class Facts:
     last_day: date | None
     lifetime_days: int
     lifetime_cents: int
+    purchase_days: int
+    """in the window: the last year"""
     favourites: tuple[str, ...]
     """what they spent most on, at most three products"""
 
@@ -45,7 +47,7 @@ def read_facts(path: Path, customers: Sequence[str]) -> dict[str, Facts]:
         duck.register("wanted", pa.table({"customer_id": pa.array(customers, pa.string())}))
         duck.read_parquet(str(path)).create_view("facts")
         rows = duck.sql(
-            "select customer_id, last_day, lifetime_days, lifetime_cents, favourites from facts semi join wanted "
-            "using (customer_id)"
+            "select customer_id, last_day, lifetime_days, lifetime_cents, purchase_days, favourites "
+            "from facts semi join wanted using (customer_id)"
         ).fetchall()
-    return {row[0]: Facts(row[1], row[2], row[3], tuple(row[4] or ())) for row in rows}
+    return {row[0]: Facts(row[1], row[2], row[3], row[4], tuple(row[5] or ())) for row in rows}

@@ -15,8 +15,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from habitue import database
-from habitue.errors import SettingError
-from habitue.lake import Lake
+from habitue.errors import LedgerError, SettingError
+from habitue.lake import Lake, Snapshot
 from habitue.providers import Access
 from habitue.shop import Shop
 from habitue.sources import SourceSpec, load_source
@@ -74,6 +74,13 @@ class House:
     @property
     def lake(self) -> Lake:
         return Lake(self.out / "lake")
+
+    def last_snapshot(self, on: date) -> Snapshot:
+        """The last customer base of that day or before; LedgerError where there is none."""
+        snapshot = self.lake.latest(on)
+        if snapshot is None:
+            raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
+        return snapshot
 
     @cached_property
     def secret(self) -> bytes:

@@ -37,7 +37,8 @@ class Journal:
         try:
             if self._cut_short():
                 lines = b"\n" + lines
-            os.write(descriptor, lines)
+            while lines:  # a disk that is full takes a part, and says so only the next time
+                lines = lines[os.write(descriptor, lines) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -8,27 +8,51 @@ planned ──claim, cancel──→ cancelled
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, select, text, update
 
-from habitue.decisions import years_before
+from habitue.decisions import end_of_day, years_before
 from habitue.errors import LedgerError
 from habitue.limits import Cap
 from habitue.plans import Shard
 from habitue.shop import Shop
 from habitue.statements import statement
-from habitue.tables import State, run
+from habitue.tables import Channel, OutcomeKind, RunState, State, message, run
 from habitue.tables import shard as parts
 
 LEASE = timedelta(minutes=10)
 """How long a worker may hold a claim before its messages count as in doubt."""
 
+NEVER_LEFT = frozenset({OutcomeKind.DROPPED})
+"""What says that nothing reached anybody; every other event is of a message that had left."""
+
 MOST_ATTEMPTS = 3
 """How often a campaign that says `at_least_once` tries a message whose worker died."""
+
+
+STOP_LOCK = "habitue.stop"
+"""The name of the lock that each claim shares and the kill switch takes whole."""
+
+
+OUTCOMES_LOCK = "habitue.outcomes"
+"""The name of the lock of whoever records events, or puts messages in doubt: each then sees what the other did, and no
+two count the same event."""
+
+
+def run_lock(run_id: str) -> str:
+    """The name of the lock that each claim of the run shares, and whoever moves the run takes whole."""
+    return f"habitue.run/{run_id}"
+
+
+def lock(connection: Connection, name: str, *, shared: bool = False) -> None:
+    """Holds the lock of that name until the transaction's end, as soon as nobody else does (or all share it)."""
+    how = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    connection.execute(text(f"select {how}(hashtext(:name))"), {"name": name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +74,10 @@ class Claim:
 
     messages: frozenset[UUID]
     cancelled: int = 0
+    last: int = 0
+    """the last place in the shard that was looked at: go on behind it"""
+    crowded: bool = False
+    """runs planned later may have used up what this one's caps leave"""
     shut: str | None = None
     reason: str | None = None
 
@@ -57,17 +85,27 @@ class Claim:
         return bool(self.messages or self.cancelled)
 
 
-def gate(connection: Connection, run_id: str, *, at: datetime) -> Claim:
+def gate(connection: Connection, run_id: str, *, at: datetime, longest_cap: int = 0) -> Claim:
     """Whether the run's messages may leave at this moment: an empty claim whose `shut` says why not.
 
-    1. The run is locked for sharing: who pauses it waits for the claims under way, and none is committed afterwards.
+    1. Kill switch and run are locked for sharing: who stops or pauses waits for the claims under way, and none is
+       committed afterwards. Claims queue behind whoever waits, so that he is not kept waiting by ever more of them.
     2. Only then is it asked, by a statement of its own: one that had waited for the lock would not see the answer.
     """
-    connection.execute(select(run.c.run_id).where(run.c.run_id == run_id).with_for_update(read=True))
-    row = connection.execute(statement("ledger/gate"), {"run_id": run_id, "at": at}).one_or_none()
+    lock(connection, STOP_LOCK, shared=True)
+    lock(connection, run_lock(run_id), shared=True)
+    row = connection.execute(
+        statement("ledger/gate"), {"run_id": run_id, "at": at, "longest_cap": longest_cap}
+    ).one_or_none()
     if row is None:
         raise LedgerError(f"run {run_id} is not planned: run the task `plan` first")
-    return Claim(frozenset(), shut=row.shut, reason=row.reason if row.shut else None)
+    return Claim(frozenset(), crowded=row.crowded, shut=row.shut, reason=row.reason if row.shut else None)
+
+
+def by_key(connection: Connection) -> None:
+    """Every row of this transaction is looked up by its key. PostgreSQL takes the few rows that one worker holds for so
+    few that it would read the whole ledger for each."""
+    connection.execute(text("set local enable_seqscan = off"))
 
 
 def claim(
@@ -81,18 +119,21 @@ def claim(
     caps: Mapping[str, Cap],
     most: int,
     again: bool = False,
+    after: int = 0,
 ) -> Claim:
-    """Claims up to `most` messages of the shard, in order; committed when it returns.
+    """Claims up to `most` messages of the shard, in order, behind the place `after`; committed when it returns.
 
-    1. The kill switch, the run's state, its approvals and its send window are asked, with the run locked for sharing.
+    1. The kill switch, the run's state, its approvals and its send window are asked, all of them locked for sharing.
     2. Holds, consent, suppression, reachability and caps are asked again; who has said no since the plan is cancelled.
     3. `again` also takes what another worker claimed and did not settle: only for channels where making the same
        thing twice makes it once (a letter's file, a call row, a mail in the outbox).
     """
     cap, cap_any = caps[shard.channel], caps["any"]
     with engine.begin() as connection:
-        if (shut := gate(connection, shard.run_id, at=at)).shut:
-            return shut
+        asked = gate(connection, shard.run_id, at=at, longest_cap=max(cap.days, cap_any.days))
+        if asked.shut:
+            return asked
+        by_key(connection)
         rows = connection.execute(
             statement("ledger/claim"),
             {
@@ -104,6 +145,7 @@ def claim(
                 "on": on,
                 "at": at,
                 "zone": shop.timezone,
+                "end_of_day": end_of_day(on, shop),
                 "adult_since": years_before(on, shop.validation.minor_age),
                 "consent_days": shop.calls.consent_days,
                 "most_messages": cap.most,
@@ -113,10 +155,12 @@ def claim(
                 "lease_until": at + LEASE,
                 "most": most,
                 "again": again,
+                "after": after,
+                "crowded": asked.crowded,
             },
         ).all()
     taken = frozenset(row.message_id for row in rows if row.state == State.CLAIMED)
-    return Claim(taken, len(rows) - len(taken))
+    return Claim(taken, len(rows) - len(taken), last=max((row.position for row in rows), default=after))
 
 
 def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: datetime) -> int:
@@ -126,7 +170,12 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
     """
     if not outcomes:
         return 0
-    with engine.begin() as connection:
+    doubtful = [one.message_id for one in outcomes if one.state is State.UNKNOWN]
+    back = [one.message_id for one in outcomes if one.state is State.PLANNED]
+    with engine.begin() as connection, _putting_back(connection, _runs_of(connection, back), at=at):
+        if doubtful:
+            lock(connection, OUTCOMES_LOCK)
+        by_key(connection)
         settled = connection.execute(
             statement("ledger/settle"),
             {
@@ -142,13 +191,33 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
         ).scalar_one()
         late = [one for one in outcomes if one.state is not State.UNKNOWN] if settled < len(outcomes) else []
         known = {one.message_id: (one.state, one.reason) for one in late}
-        return int(settled) + len(_resolve(connection, known, at=at, worker=worker))
+        news = int(settled) + len(_resolve(connection, known, at=at, worker=worker))
+        heard(connection, doubtful, at=at)
+        return news
 
 
 def resolve(engine: Engine, known: Mapping[UUID, tuple[State, str | None]], *, at: datetime) -> dict[UUID, State]:
     """What is now known of messages that were in doubt; returns those that it was news for."""
-    with engine.begin() as connection:
+    back = [message_id for message_id, (state, _) in known.items() if state is State.PLANNED]
+    with engine.begin() as connection, _putting_back(connection, _runs_of(connection, back), at=at):
+        by_key(connection)
         return _resolve(connection, known, at=at, worker=None)
+
+
+def _runs_of(connection: Connection, messages: Sequence[UUID]) -> Sequence[str]:
+    named = select(message.c.run_id).where(message.c.message_id.in_(messages)).distinct()
+    return connection.scalars(named.order_by(message.c.run_id)).all() if messages else []
+
+
+@contextmanager
+def _putting_back(connection: Connection, runs: Sequence[str], *, at: datetime) -> Iterator[None]:
+    """What is planned again of a run that somebody has ended meanwhile is cancelled like the rest of it."""
+    for run_id in runs:
+        lock(connection, run_lock(run_id), shared=True)
+    yield
+    for run_id in runs:
+        if connection.scalar(select(run.c.state).where(run.c.run_id == run_id)) == RunState.CANCELLED:
+            connection.execute(statement("ledger/cancel"), {"run_id": run_id, "at": at})
 
 
 def _resolve(
@@ -170,23 +239,28 @@ def _resolve(
 
 
 def expire(engine: Engine, shard: Shard, *, at: datetime, again: bool = False) -> int:
-    """Claims of dead workers become `unknown`; returns how many.
+    """Claims of dead workers become `unknown`, but for those of which an event has spoken; returns how many.
 
     `again`: for a campaign that says `at_least_once`, they are planned anew instead, MOST_ATTEMPTS times in all.
     """
-    with engine.begin() as connection:
-        return int(
-            connection.execute(
-                statement("ledger/expire"),
-                {
-                    "run_id": shard.run_id,
-                    "channel": shard.channel,
-                    "at": at,
-                    "again": again,
-                    "most_attempts": MOST_ATTEMPTS,
-                },
-            ).scalar_one()
-        )
+    runs = [shard.run_id] if again else []
+    with engine.begin() as connection, _putting_back(connection, runs, at=at):
+        return expire_claims(connection, shard.run_id, shard.channel, at=at, again=again)[State.UNKNOWN]
+
+
+def expire_claims(
+    connection: Connection, run_id: str, channel: Channel, *, at: datetime, again: bool
+) -> dict[State, int]:
+    """The same in a transaction: how many are `unknown` now, and how many `planned`."""
+    lock(connection, OUTCOMES_LOCK)
+    rules = {"again": again, "most_attempts": MOST_ATTEMPTS}
+    named = {"run_id": run_id, "channel": channel, "at": at}
+    moved = connection.execute(statement("ledger/expire"), {**named, **rules}).all()
+    unknown = [row.message_id for row in moved if row.state == State.UNKNOWN]
+    return {
+        State.UNKNOWN: len(unknown) - heard(connection, unknown, at=at),
+        State.PLANNED: len(moved) - len(unknown),
+    }
 
 
 def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
@@ -195,11 +269,19 @@ def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
     if not claims:
         return 0
     with engine.begin() as connection:
-        return int(
-            connection.execute(
-                statement("ledger/doubt"), {"ids": list(claims), "claims": list(claims.values()), "at": at}
-            ).scalar_one()
-        )
+        told = {"ids": list(claims), "claims": list(claims.values()), "at": at}
+        lock(connection, OUTCOMES_LOCK)
+        by_key(connection)
+        unknown = connection.scalars(statement("ledger/doubt"), told).all()
+        return len(unknown) - heard(connection, unknown, at=at)
+
+
+def heard(connection: Connection, messages: Sequence[UUID], *, at: datetime) -> int:
+    """Settles those of these messages in doubt of which an event has spoken, whenever that was; returns how many."""
+    if not messages:
+        return 0
+    told = {"ids": list(messages), "never_left": sorted(NEVER_LEFT), "at": at}
+    return len(connection.execute(statement("ledger/heard"), told).all())
 
 
 def keep_content(engine: Engine, shard: Shard, digest: str, messages: int) -> None:

@@ -107,7 +107,7 @@ _DARK = re.compile(rb"\x00+")
 LETTER_WORDS = tuple(field.name for field in fields(Letter))
 
 
-class _Unprintable(Exception):
+class Unprintable(Exception):
     """Typst refuses the batch for the words of one of its letters."""
 
 
@@ -127,8 +127,8 @@ def compose(
 ) -> Letter:
     """A letter from a copy file and one customer's data. TemplateError names what the copy lacks.
 
-    `customer`: civility, first_name, last_name, name, language; `facts`: last_purchase, favourite, purchases;
-    `offer`: code, text, valid_until, or None for a letter that only says thank you.
+    `customer`: civility, first_name, last_name, name, language; `facts`: last_purchase, favourite, purchases,
+    this_year; `offer`: code, text, valid_until, or None for a letter that only says thank you.
     """
     context = {"customer": customer, "facts": facts, "offer": offer, "shop": shop_words(shop, text.language)}
     place_date = WORDS[text.language]["date"].format(place=shop.place, day=long_date(on, text.language))
@@ -191,7 +191,7 @@ class Press:
         refused: list[tuple[str, str]] = []
         try:
             pdf = self._document(good)
-        except _Unprintable as found:
+        except Unprintable as found:
             good, refused = self._sieve(good, str(found))
             pdf = self._document(good) if good else b""
         counts = self._page_counts(good, pdf)
@@ -218,7 +218,7 @@ class Press:
             try:
                 self._document(half)
                 good += half
-            except _Unprintable as found:
+            except Unprintable as found:
                 taken, others = self._sieve(half, str(found))
                 good += taken
                 refused += others
@@ -241,7 +241,7 @@ class Press:
         except typst.TypstError as error:
             for sign, reason in REFUSALS.items():
                 if sign in error.message:
-                    raise _Unprintable(reason) from None
+                    raise Unprintable(reason) from None
             # Typst may quote the text that it stumbled over, so its words go no further.
             raise TemplateError(
                 f"letters/{LAYOUT.name}: Typst can't set it; run `typst compile` on the layout"

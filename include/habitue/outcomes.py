@@ -1,7 +1,7 @@
 """What came of messages after they left, as providers, printers and the desk tell it: kept once, in any order.
 
-An event that carries our message's id also settles what was in doubt: who was delivered to, or bounced, had been
-written to; a mail that the provider dropped had not.
+An event also settles what is in doubt, or comes to be: who was delivered to, or bounced, had been written to; a mail
+that the provider dropped had not.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from sqlalchemy import Engine
 from habitue import controls, ledger
 from habitue.limits import Breaker
 from habitue.statements import statement
-from habitue.tables import OutcomeKind, State
-
-NEVER_LEFT = frozenset({OutcomeKind.DROPPED})
-"""What says that nothing reached anybody."""
+from habitue.tables import OutcomeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,8 @@ def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datet
     if not events:
         return Recorded(0, 0, {})
     with engine.begin() as connection:
+        ledger.lock(connection, ledger.OUTCOMES_LOCK)
+        ledger.by_key(connection)
         news = connection.execute(
             statement("outcomes/record"),
             {
@@ -61,21 +60,10 @@ def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datet
                 "at": at,
             },
         ).all()
-    known = {row.message_id: _said(OutcomeKind(row.kind)) for row in news if row.state == State.UNKNOWN}
-    # Whatever else is told of it: a message that reached somebody had left.
-    known |= {
-        row.message_id: _said(OutcomeKind(row.kind))
-        for row in news
-        if row.state == State.UNKNOWN and row.kind not in NEVER_LEFT
-    }
-    settled = ledger.resolve(engine, known, at=at)
+        settled = ledger.heard(connection, list({row.message_id for row in news}), at=at)
     paused = {
         run_id: why
         for run_id in sorted({row.run_id for row in news})
         if (why := controls.judge(engine, run_id, rules, at=at)) is not None
     }
-    return Recorded(len(news), len(settled), paused)
-
-
-def _said(kind: OutcomeKind) -> tuple[State, str | None]:
-    return (State.REFUSED, kind.value) if kind in NEVER_LEFT else (State.ACCEPTED, f"told by an event: {kind}")
+    return Recorded(len(news), settled, paused)

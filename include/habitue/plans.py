@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, insert, select, text
 
@@ -90,13 +90,20 @@ def plan(
     """
     asked = Question(campaign, shop, on, run_id(campaign, on), at, price)
     with engine.begin() as connection:
-        connection.execute(text("select pg_advisory_xact_lock(hashtext('habitue.plan'))"))
+        one_at_a_time(connection)
         if found := connection.execute(select(run).where(run.c.run_id == asked.run_id)).mappings().one_or_none():
             _refuse_if_changed(connection, dict(found), campaign)
             return _planned(dict(found), already=True)
         with standing(connection, base, MarkKey(secret)):
             counts = decide(connection, asked, salt(secret, asked.run_id))
             return _write(connection, asked, counts, base.snapshot_id)
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Waits for the plan or the load that another transaction is making, and keeps others waiting until this one ends:
+    a plan that another changed the base under would stand on one snapshot and name the other."""
+    connection.execute(text("select pg_advisory_xact_lock(hashtext('habitue.plan'))"))
+    connection.execute(text("select pg_advisory_xact_lock_shared(hashtext('habitue.load'))"))
 
 
 def salt(secret: bytes, wanted: str) -> str:
@@ -134,17 +141,22 @@ def standing(connection: Connection, base: Base, key: MarkKey) -> Iterator[None]
         connection.execute(text("create temp view standing as select * from segment"))
         made = ["view standing"]
     else:
-        constants = {"snapshot_id": base.snapshot_id}
-        connection.execute(text("create temp table standing (like segment)"))
-        copy_parquet(connection, base.segments, "standing", constants=constants)
-        connection.execute(text("create temp table customer (like public.customer)"))
-        copy_parquet(connection, base.customers, "pg_temp.customer", constants=constants)
-        connection.execute(statement("plan/marks"), {**key.pads, "mark_key": key.id})
-        connection.execute(text("analyze standing, pg_temp.customer"))
+        from_lake(connection, base, key)
         made = ["table standing", "table pg_temp.customer"]
     yield
     for name in made:
         connection.execute(text(f"drop {name}"))
+
+
+def from_lake(connection: Connection, base: Base, key: MarkKey) -> None:
+    """The snapshot's files as the temporary tables `standing` and `customer`."""
+    constants = {"snapshot_id": base.snapshot_id}
+    connection.execute(text("create temp table standing (like segment)"))
+    copy_parquet(connection, base.segments, "standing", constants=constants)
+    connection.execute(text("create temp table customer (like public.customer)"))
+    copy_parquet(connection, base.customers, "pg_temp.customer", constants=constants)
+    connection.execute(statement("plan/marks"), {**key.pads, "mark_key": key.id})
+    connection.execute(text("analyze standing, pg_temp.customer"))
 
 
 SAYS = {
@@ -170,13 +182,31 @@ def content_sha256(campaign: Campaign, files: dict[str, str], shop: Shop) -> str
     return hashlib.sha256(json.dumps([campaign.sha256, files, said], sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A limit that a plan is above, so that so many persons must say yes."""
+
+    persons: int
+    what: Literal["recipients", "cost_micros"]
+    value: int
+    above: int
+
+
+def thresholds_passed(campaign: Campaign, shop: Shop, counts: Counts) -> list[Threshold]:
+    """Why persons must say yes to this plan; empty where nobody need."""
+    rule = campaign.effective_approval(shop)
+    limits = [
+        Threshold(1, "recipients", counts.planned, rule.recipients),
+        Threshold(1, "cost_micros", counts.cost_micros, rule.cost * 10_000),
+        Threshold(2, "recipients", counts.planned, rule.second_recipients),
+        Threshold(2, "cost_micros", counts.cost_micros, rule.second_cost * 10_000),
+    ]
+    return [limit for limit in limits if limit.value > limit.above]
+
+
 def approvals_needed(campaign: Campaign, shop: Shop, counts: Counts) -> int:
     """How many persons must say yes: 0, 1 or 2 (two different ones)."""
-    rule = campaign.effective_approval(shop)
-    cost_cents = counts.cost_micros / 10_000
-    if counts.planned > rule.second_recipients or cost_cents > rule.second_cost:
-        return 2
-    return int(counts.planned > rule.recipients or cost_cents > rule.cost)
+    return max((limit.persons for limit in thresholds_passed(campaign, shop, counts)), default=0)
 
 
 def _write(connection: Connection, asked: Question, counts: Counts, snapshot_id: str) -> Plan:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, RowMapping, select
 
 from habitue.campaigns import Campaign, Offer
 from habitue.errors import LedgerError
@@ -80,7 +81,7 @@ class Recipient:
 
 
 def recipients(
-    engine: Engine,
+    base: Engine | Connection,
     shard: Shard,
     *,
     facts: Path,
@@ -88,10 +89,13 @@ def recipients(
     states: Sequence[State],
     only: frozenset[UUID] | None = None,
 ) -> Iterator[Recipient]:
-    """The shard's recipients in order of position, a page at a time; `only` keeps those messages."""
+    """The shard's recipients in order of position, a page at a time; `only` keeps those messages.
+
+    Over an open connection they are those that its transaction sees: a rehearsal's, which nobody else ever will.
+    """
     after = 0
     while True:
-        with engine.connect() as connection:
+        with _connected(base) as connection:
             rows = (
                 connection.execute(
                     statement("ledger/recipients"),
@@ -116,6 +120,15 @@ def recipients(
         if len(rows) < PAGE:
             return
         after = rows[-1]["position"]
+
+
+@contextmanager
+def _connected(base: Engine | Connection) -> Iterator[Connection]:
+    if isinstance(base, Connection):
+        yield base
+    else:
+        with base.connect() as connection:
+            yield connection
 
 
 def _recipient(row: RowMapping, facts: Facts) -> Recipient:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from habitue.errors import TemplateError
 from habitue.expectations import DATASETS, contact_rules, load_suite
 from habitue.shop import INCLUDE, Shop, read_yaml
 from habitue.tables import Channel, Segment, State
-from habitue.texts import LOCALES, NARROW, NO_BREAK, long_date, money, typography
+from habitue.texts import LOCALES, NARROW, NO_BREAK, long_date, money, price, typography
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +38,8 @@ class Balance:
     title: str
     whole: tuple[str, int]
     parts: tuple[tuple[str, int], ...]
+    money: bool = False
+    """the numbers are money, in micros"""
 
     @property
     def gap(self) -> int:
@@ -70,6 +72,16 @@ def percent(share: float, language: str) -> str:
     """A share of 1 with one decimal: `12,3 %`, `12.3%`."""
     written = format_decimal(round(100 * share, 1), format="#,##0.0", locale=LOCALES[language])
     return f"{written}{NARROW}%" if language == "fr" else f"{written}%"
+
+
+def cost(micros: int, currency: str, language: str) -> str:
+    """Micros as money, to the cent: `1 234,50 €`."""
+    return money(round(micros / 10_000), currency, language)
+
+
+def clock_time(moment: datetime, language: str) -> str:
+    """`1er octobre 2026 à 08:00`, `1 October 2026 at 08:00`."""
+    return f"{long_date(moment.date(), language)} {words(language)['page']['at']} {moment:%H:%M}"
 
 
 @cache
@@ -132,15 +144,13 @@ def base_balances(summary: Mapping[str, Any], language: str) -> list[Balance]:
 
 
 def run_balances(run: Mapping[str, Any], language: str) -> list[Balance]:
-    """audience = planned + held out + excluded; planned = the groups' messages = the states; excluded = the rules."""
+    """audience = planned + held out + excluded; planned = the groups' messages = the states (of a run that there is);
+    excluded = the rules; where there are any, planned = the arms, held out = the campaign's and the shop's, cost = the
+    channels'."""
     known = words(language)
     say = known["run"]
     planned = (say["planned"], run["planned"])
-    by_channel = _by_channel(run["by_segment"])
-    by_state: dict[str, int] = {}
-    for states in run["states"].values():
-        for state, number in states.items():
-            by_state[state] = by_state.get(state, 0) + number
+    by_channel = channel_sums(run["by_segment"])
     return [
         Balance(
             say["sums"]["audience"],
@@ -152,33 +162,57 @@ def run_balances(run: Mapping[str, Any], language: str) -> list[Balance]:
             planned,
             tuple((known["figures"].get(channel, channel), number) for channel, number in by_channel.items()),
         ),
-        Balance(
-            say["sums"]["states"],
-            planned,
-            tuple((known["states"].get(state, state), by_state[state]) for state in _in_order(by_state, State)),
-        ),
+        *([_states_balance(run["states"], planned, language)] if "states" in run else []),
         Balance(
             say["sums"]["rules"],
             (say["excluded"], run["excluded"]),
-            tuple(
-                (rule_words(rule, language)[0].lower(), number) for rule, number in _largest_first(run["exclusions"])
-            ),
+            tuple((rule_words(rule, language)[0].lower(), number) for rule, number in largest_first(run["exclusions"])),
         ),
+        *_further_balances(run, language),
     ]
 
 
-def _by_channel(by_segment: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+def _states_balance(states: Mapping[str, Mapping[str, int]], planned: tuple[str, int], language: str) -> Balance:
+    known = words(language)
+    by_state: dict[str, int] = {}
+    for numbers in states.values():
+        for state, number in numbers.items():
+            by_state[state] = by_state.get(state, 0) + number
+    parts = tuple((known["states"].get(state, state), by_state[state]) for state in in_order(by_state, State))
+    return Balance(known["run"]["sums"]["states"], planned, parts)
+
+
+def _further_balances(run: Mapping[str, Any], language: str) -> Iterator[Balance]:
+    say = words(language)["run"]
+    if run["by_arm"]:
+        arms = tuple((f"{say['arm'].lower()} {arm}", sum(row.values())) for arm, row in sorted(run["by_arm"].items()))
+        yield Balance(say["sums"]["arms"], (say["planned"], run["planned"]), arms)
+    if "shop" in run["held_out_by"]:
+        scopes = tuple((say["scopes"].get(scope, scope), number) for scope, number in run["held_out_by"].items())
+        yield Balance(say["sums"]["holdout"], (say["held_out"], run["held_out"]), scopes)
+    if run["cost_micros"]:
+        yield cost_balance(run["cost_micros"], run["cost_by_channel"], language)
+
+
+def cost_balance(whole: int, by_channel: Mapping[str, int], language: str) -> Balance:
+    """What a run costs = what each of its channels costs."""
+    known = words(language)
+    parts = [(known["figures"].get(name, name), by_channel[name]) for name in in_order(by_channel, Channel)]
+    return Balance(known["run"]["sums"]["cost"], (known["run"]["cost"].lower(), whole), tuple(parts), money=True)
+
+
+def channel_sums(by_segment: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     channels = {channel for row in by_segment.values() for channel in row}
-    return {name: sum(row.get(name, 0) for row in by_segment.values()) for name in _in_order(channels, Channel)}
+    return {name: sum(row.get(name, 0) for row in by_segment.values()) for name in in_order(channels, Channel)}
 
 
-def _in_order(names: Iterable[str], order: Iterable[str]) -> list[str]:
+def in_order(names: Iterable[str], order: Iterable[str]) -> list[str]:
     """The names in the order of a closed list, those that it does not know behind."""
     known = [str(name) for name in order]
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
-def _largest_first(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
+def largest_first(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
 
 
@@ -190,7 +224,7 @@ def _group_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     amount = sum(segments[name].get("amount_cents") or 0 for name in five)
     longest = max((entry["customers"] for entry in segments.values()), default=0)
     rows = []
-    for name in _in_order(segments, Segment):
+    for name in in_order(segments, Segment):
         number, cents = segments[name]["customers"], segments[name].get("amount_cents") or 0
         inside = name in five
         rows.append(
@@ -218,9 +252,9 @@ def _movement(summary: Mapping[str, Any]) -> dict[str, Any] | None:
     if not movement.get("from"):
         return None
     matrix = movement["matrix"]
-    columns = _in_order({to for row in matrix.values() for to in row}, Segment)
+    columns = in_order({to for row in matrix.values() for to in row}, Segment)
     rows = []
-    for name in _in_order(matrix, Segment):
+    for name in in_order(matrix, Segment):
         total = sum(matrix[name].values())
         cells = [(to, matrix[name].get(to, 0), _share(matrix[name].get(to, 0), total)) for to in columns]
         rows.append({"name": name, "cells": cells, "total": total})
@@ -235,23 +269,31 @@ def _movement(summary: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _run_card(run: Mapping[str, Any], language: str) -> dict[str, Any]:
-    by_channel = _by_channel(run["by_segment"])
+    by_channel = channel_sums(run["by_segment"])
     states = [
-        (channel, [(state, run["states"][channel][state]) for state in _in_order(run["states"][channel], State)])
-        for channel in _in_order(run["states"], Channel)
+        (channel, [(state, run["states"][channel][state]) for state in in_order(run["states"][channel], State)])
+        for channel in in_order(run["states"], Channel)
     ]
     return {
         **run,
         "heading": run["title"].get(language) or run["campaign"],
         "day": date.fromisoformat(run["run_id"].rpartition(":")[2]),
-        "groups": [(name, run["by_segment"][name]) for name in _in_order(run["by_segment"], Segment)],
+        "state": run["state"] | {"at": moment_of(run["state"]["at"])},
+        "approvals": run["approvals"]
+        | {"said": [one | {"at": moment_of(one["at"])} for one in run["approvals"]["said"]]},
+        "groups": [(name, run["by_segment"][name]) for name in in_order(run["by_segment"], Segment)],
         "by_channel": by_channel,
         "states": states,
         "exclusions": [
-            (*rule_words(rule, language), number) for rule, number in _largest_first(run["exclusions"]) if number
+            (*rule_words(rule, language), number) for rule, number in largest_first(run["exclusions"]) if number
         ],
         "balances": run_balances(run, language),
     }
+
+
+def moment_of(written: str | None) -> datetime | None:
+    """A moment of summary.json, or None."""
+    return datetime.fromisoformat(written) if written else None
 
 
 def _figures(summary: Mapping[str, Any]) -> list[tuple[str, int, bool]]:
@@ -260,13 +302,13 @@ def _figures(summary: Mapping[str, Any]) -> list[tuple[str, int, bool]]:
     held = summary.get("held") or summary["published"]
     channels: dict[str, int] = {}
     for run in summary["runs"]:
-        for channel, number in _by_channel(run["by_segment"]).items():
+        for channel, number in channel_sums(run["by_segment"]).items():
             channels[channel] = channels.get(channel, 0) + number
     return [
         ("customers", held["customers"], False),
         ("orders", held["orders"], False),
         ("planned", sum(run["planned"] for run in summary["runs"]), False),
-        *((channel, channels[channel], True) for channel in _in_order(channels, Channel)),
+        *((channel, channels[channel], True) for channel in in_order(channels, Channel)),
         ("excluded", sum(run["excluded"] for run in summary["runs"]), False),
         ("held_out", sum(run["held_out"] for run in summary["runs"]), False),
     ]
@@ -294,7 +336,7 @@ def _written(key: str, value: object, shop: Shop) -> str:
     return str(value)
 
 
-def _data_uri(png: bytes) -> str:
+def data_uri(png: bytes) -> str:
     if not png.startswith(b"\x89PNG\r\n\x1a\n"):
         raise TemplateError("a picture for the run card is no PNG: give write_report() the bytes of PNG files")
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
@@ -303,8 +345,9 @@ def _data_uri(png: bytes) -> str:
 def web_environment(shop: Shop) -> Environment:
     """Jinja2 for the pages in templates/web: data escaped, unknown words are errors, numbers by the shop's language.
 
-    Filters: `n | count`, `share | percent`, `cents | money` (whole units), `day | day`. Globals: `shop`, `language`,
-    `words`. `page.html.j2` is the shell that pages extend.
+    Filters: `n | count`, `share | percent`, `cents | money` (whole units), `micros | cost` (to the cent), `micros |
+    price` (to the last digit), `day | day`, `moment | moment` (by the shop's clock). Globals: `shop`, `language`,
+    `words`. `page.html.j2` is the shell that pages extend, `macros.html.j2` what they share.
     """
     language = shop.language
     pages = Environment(
@@ -314,7 +357,10 @@ def web_environment(shop: Shop) -> Environment:
         count=lambda number: count(number, language),
         percent=lambda share: percent(share, language),
         money=lambda cents: money(100 * round(cents / 100), shop.currency, language),
+        cost=lambda micros: cost(micros, shop.currency, language),
+        price=lambda micros: price(micros, shop.currency, language),
         day=lambda day: long_date(day, language),
+        moment=lambda moment: clock_time(moment.astimezone(shop.tz), language),
     )
     pages.globals.update(shop=shop, language=language, words=words(language))
     return pages
@@ -342,11 +388,11 @@ def render_report(summary: Mapping[str, Any], *, shop: Shop, pictures: Sequence[
             attrition=attrition,
             balances=balances,
             reasons=_reasons(summary, language),
-            reachable=[(c, summary["reachable"][c]) for c in _in_order(summary["reachable"], Channel)],
-            problems=[(*rule_words(rule, language), n) for rule, n in _largest_first(summary.get("problems") or {})],
+            reachable=[(c, summary["reachable"][c]) for c in in_order(summary["reachable"], Channel)],
+            problems=[(*rule_words(rule, language), n) for rule, n in largest_first(summary.get("problems") or {})],
             runs=runs,
             gaps=gaps,
-            pictures=[(caption, _data_uri(png)) for caption, png in pictures],
+            pictures=[(caption, data_uri(png)) for caption, png in pictures],
         )
     )
 
@@ -363,7 +409,7 @@ def _reasons(summary: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
         rows = [
             (side, *rule_words(reason, language), number)
             for side, reasons in sides.items()
-            for reason, number in _largest_first(reasons)
+            for reason, number in largest_first(reasons)
             if number
         ]
         if rows:

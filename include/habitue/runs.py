@@ -13,12 +13,18 @@ from habitue.errors import LedgerError
 from habitue.facts import write_facts
 from habitue.house import House
 from habitue.lake import Snapshot
-from habitue.plans import Base, Shard
+from habitue.plans import Base, Plan, Shard
 from habitue.recipients import Run, planned_customers
 
 
 def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[str]:
     """Plans the campaign's run of that date, once, and returns its shards."""
+    done = planned(house, campaign_name, on=on, at=at)
+    return [str(shard) for shard in plans.shards(house.engine, done.run_id)]
+
+
+def planned(house: House, campaign_name: str, *, on: date, at: datetime) -> Plan:
+    """Plans the campaign's run of that date, once, and returns what was planned, now or before."""
     campaign = find_campaign(campaign_name, house.shop)
     snapshot = fresh_snapshot(house, on)
     done = plans.plan(
@@ -32,14 +38,12 @@ def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[st
         price=price_list(campaign, house.shop, on),
     )
     gather_facts(house, Run.of(house.engine, done.run_id))
-    return [str(shard) for shard in plans.shards(house.engine, done.run_id)]
+    return done
 
 
 def fresh_snapshot(house: House, on: date) -> Snapshot:
     """The customer base to plan on: the last one of that day or before, if it is fresh enough to write to people."""
-    snapshot = house.lake.latest(on)
-    if snapshot is None:
-        raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
+    snapshot = house.last_snapshot(on)
     age, oldest = (on - snapshot.on).days, house.shop.validation.most_snapshot_age_days
     if age > oldest:
         raise LedgerError(

@@ -29,8 +29,8 @@ ADDRESS = (
     "69002 LYON",
 )
 CUSTOMER = {"civility": "MME", "first_name": "Marie-Antoinette", "last_name": "de La Rochefort"}
-FACTS = {"favourite": "Confiture extra d'abricots bergeron de la Drôme, 350 g", "purchases": 188}
-NO_FACTS = {"last_purchase": None, "favourite": None, "purchases": 0}
+FACTS = {"favourite": "Confiture extra d'abricots bergeron de la Drôme, 350 g", "purchases": 188, "this_year": 88}
+NO_FACTS = {"last_purchase": None, "favourite": None, "purchases": 0, "this_year": 0}
 
 
 @dataclass(frozen=True, slots=True)

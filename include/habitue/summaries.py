@@ -9,15 +9,15 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import RowMapping, select
 
+from habitue.accounts import Account, crossed, totals
 from habitue.deliveries import Desk, Letters, postal_lines_of
-from habitue.errors import LedgerError
 from habitue.house import House
 from habitue.lake import Snapshot
 from habitue.plans import shards
@@ -40,9 +40,7 @@ LOOKED_AT = 200
 
 def write_all(house: House, *, on: date) -> dict[str, Any]:
     """Everything for that date into `house.out`; returns the summary's counts of the runs."""
-    snapshot = house.lake.latest(on)
-    if snapshot is None:
-        raise LedgerError(f"no customer base is published for {on} or before: run the DAG customer_base first")
+    snapshot = house.last_snapshot(on)
     with house.engine.connect() as connection:
         ids = connection.execute(select(run.c.run_id).where(run.c.on_date == on).order_by(run.c.run_id)).scalars()
         runs = [Run.of(house.engine, run_id) for run_id in ids]
@@ -100,17 +98,13 @@ def _base(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _run(house: House, one: Run) -> dict[str, Any]:
-    by_segment: dict[str, dict[str, int]] = {}
-    states: dict[str, dict[str, int]] = {}
-    pages = 0
     with house.engine.connect() as connection:
-        for row in connection.execute(statement("report/messages"), {"run_id": one.run_id}):
-            group = by_segment.setdefault(row.segment, {})
-            group[row.channel] = group.get(row.channel, 0) + row.messages
-            channel = states.setdefault(row.channel, {})
-            channel[row.state] = channel.get(row.state, 0) + row.messages
-            pages += row.pages
-        exclusions = connection.execute(statement("report/exclusions"), {"run_id": one.run_id}).all()
+        found = Account.of(connection, one.run_id)
+        row = connection.execute(select(run).where(run.c.run_id == one.run_id)).mappings().one()
+        said = connection.execute(statement("report/approvals"), {"run_id": one.run_id}).all()
+    messages = found.messages
+    states = crossed(messages, "channel", "state")
+    standing = {approval.step for approval in said if approval.stands and approval.decision == "approved"}
     gone = {channel: states.get(channel, {}).get(State.ACCEPTED, 0) for channel in Channel}
     return {
         "run_id": one.run_id,
@@ -120,16 +114,44 @@ def _run(house: House, one: Run) -> dict[str, Any]:
         "planned": one.planned,
         "held_out": one.held_out,
         "excluded": one.excluded,
-        "by_segment": by_segment,
-        "exclusions": {row.rule: row.customers for row in exclusions},
+        "cost_micros": row["cost_micros"],
+        "by_segment": crossed(messages, "segment", "channel"),
+        "by_arm": crossed(messages, "arm", "channel"),
+        "cost_by_channel": totals(messages, "channel", "cost_micros"),
+        "held_out_by": totals(found.held_out, "scope", "customers"),
+        "exclusions": totals(found.exclusions, "rule", "customers"),
         "states": states,
+        "state": {
+            "state": row["state"],
+            "reason": row["state_reason"],
+            "by": row["state_by"],
+            "at": _written(row["state_at"]),
+        },
+        "approvals": {
+            "needed": row["approvals_needed"],
+            "given": len(standing),
+            "said": [
+                {
+                    "step": approval.step,
+                    "decision": approval.decision,
+                    "by": approval.said_by,
+                    "at": _written(approval.said_at),
+                    "stands": approval.stands,
+                }
+                for approval in said
+            ],
+        },
         "files": {
             "letters": gone[Channel.LETTER],
-            "pages": pages,
+            "pages": sum(row.pages for row in messages),
             "emails": gone[Channel.EMAIL],
             "calls": gone[Channel.CALL],
         },
     }
+
+
+def _written(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def write_manifest(house: House, on: date) -> int:

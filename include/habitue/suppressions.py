@@ -51,8 +51,9 @@ class MarkKey:
 
 
 def email(address: str) -> str:
-    """The canonical value of an e-mail address: NFC, without the white space around, lower case."""
-    return f"email:{unicodedata.normalize('NFC', address.strip()).lower()}"
+    """The canonical value of an e-mail address: NFC, without the white space around, lower case (letter by letter, as
+    PostgreSQL does it: Python's own makes two letters of `İ`, and another `Σ` at the end of a word)."""
+    return "email:" + "".join(letter.lower()[0] for letter in unicodedata.normalize("NFC", address.strip()))
 
 
 def phone(e164: str) -> str:
@@ -110,3 +111,37 @@ def check_key(connection: Connection, key: MarkKey) -> None:
         )
     if row.any_suppression and row.unmarked:
         raise LedgerError("the customer base was loaded with another HABITUE_SECRET: run the DAG customer_base first")
+
+
+def lift(engine: Engine, channel: Channel, values: Iterable[str], *, key: MarkKey, by: str, at: datetime) -> int:
+    """These canonical values may be used again, whatever the reason was; returns how many suppressions were lifted."""
+    marks = [key.mark(value) for value in values]
+    with engine.begin() as connection:
+        return connection.execute(
+            statement("suppressions/lift"), {"channel": channel, "marks": marks, "by": by, "at": at}
+        ).rowcount
+
+
+def counts(engine: Engine) -> dict[tuple[Channel, SuppressionReason], int]:
+    """How many there are by channel and reason."""
+    with engine.connect() as connection:
+        rows = connection.execute(statement("suppressions/counts")).all()
+    return {(Channel(row.channel), SuppressionReason(row.reason)): row.suppressions for row in rows}
+
+
+def canonical(channel: Channel, typed: str, *, country: str) -> str | None:
+    """The canonical value of what a person typed: an e-mail address, a telephone number (read as in `country`), or
+    `name; street; postcode`. None where it is no such thing."""
+    from habitue import contacts  # it reads telephone numbering plans: most who import this module need none
+
+    typed = unicodedata.normalize("NFC", typed.strip())
+    match channel:
+        case Channel.EMAIL:
+            address, _ = contacts.check_email(typed)
+            return email(address) if address else None
+        case Channel.CALL:
+            number, _, _ = contacts.check_phone(typed, country)
+            return phone(number) if number else None
+        case Channel.LETTER:
+            parts = typed.split(";")
+            return letter_box(*parts) if len(parts) == 3 and all(bare(part) for part in parts) else None

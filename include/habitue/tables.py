@@ -288,17 +288,10 @@ message = Table(
     Column("first_page", Integer, comment="of a letter, in its lot"),
     one_of("channel", Channel),
     one_of("state", State),
-    UniqueConstraint("run_id", "customer_id", "channel"),
-    # Only what is still to leave: a claim finds its rows at once, however many have left before.
-    Index(
-        "ix_message_to_leave",
-        "run_id",
-        "channel",
-        "shard",
-        "position",
-        postgresql_where=text("state in ('planned', 'claimed')"),
-    ),
-    Index("ix_message_customer_id", "customer_id"),
+    UniqueConstraint("customer_id", "run_id", "channel"),
+    Index("ix_message_place", "run_id", "channel", "shard", "position"),
+    # No index knows the state and every page has room for its rows again: claiming and settling touch no index.
+    postgresql_with={"fillfactor": 50},
     comment="the ledger",
 )
 

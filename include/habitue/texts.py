@@ -53,6 +53,13 @@ def money(cents: int, currency: str, language: str) -> str:
     return format_currency(amount, currency, format=pattern, locale=_locale(language), currency_digits=pattern is None)
 
 
+def price(micros: int, currency: str, language: str) -> str:
+    """Millionths of the currency's unit, to the cent and as much further as they go: `1,39 €`, `€0.001`."""
+    locale = _locale(language)
+    pattern = locale.currency_formats["standard"].pattern.replace("0.00", "0.00####")
+    return format_currency(Decimal(micros) / 1_000_000, currency, format=pattern, locale=locale, currency_digits=False)
+
+
 def long_date(day: datetime.date, language: str) -> str:
     """`1er octobre 2026` (French says *premier* and no other ordinal), `1 October 2026`."""
     written = format_date(day, "d MMMM y", locale=_locale(language))

@@ -8,6 +8,8 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
+from habitue.web.pages import Page
+
 NOTHING_YET = """<!doctype html><html lang="{language}"><meta charset="utf-8"><title>Habitué</title>
 <body style="font:16px/1.5 system-ui;margin:3rem;max-width:40rem">
 <h1>Nothing here yet</h1><p>Run the DAG <b>customer_base</b>, then a campaign: its report will stand here.</p>"""
@@ -15,7 +17,7 @@ NOTHING_YET = """<!doctype html><html lang="{language}"><meta charset="utf-8"><t
 
 def router(out: Callable[[], Path]) -> APIRouter:
     """Routes over the folder that `out` returns; asked at each request, so that nothing is read when it is mounted."""
-    routes = APIRouter()
+    routes = APIRouter(route_class=Page)
 
     @routes.get("/")
     def run_card() -> Response:
@@ -37,7 +39,7 @@ def router(out: Callable[[], Path]) -> APIRouter:
 
 
 def page(file: Path) -> Response:
-    """A page that was made, or what to do so that it is. It shows customers: no cache keeps it."""
+    """A page that was made, or what to do so that it is."""
     if not file.is_file():
         return HTMLResponse(NOTHING_YET.format(language="en"), status_code=404)
-    return FileResponse(file, media_type="text/html", headers={"Cache-Control": "no-store"})
+    return FileResponse(file, media_type="text/html")

@@ -21,7 +21,7 @@ with bought as (
     where place <= 3
     group by customer_id
 )
-select s.customer_id, s.last_day, s.lifetime_days, s.lifetime_cents, l.favourites
+select s.customer_id, s.last_day, s.lifetime_days, s.lifetime_cents, s.purchase_days, l.favourites
 from segments s
 semi join chosen c on c.customer_id = s.customer_id
 left join liked l on l.customer_id = s.customer_id

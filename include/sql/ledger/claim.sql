@@ -2,21 +2,23 @@
 -- suppressed or had enough of other runs since the plan is cancelled. A committed claim is the licence to send: no row,
 -- no message. What this worker has put back itself it doesn't take again.
 with due as (
-    select m.message_id, m.customer_id, m.channel
+    select m.ctid as place, m.customer_id, m.channel
     from message m
-    where m.run_id = :run_id and m.channel = :channel and m.shard = :shard
+    where m.run_id = :run_id and m.channel = :channel and m.shard = :shard and m.position > :after
         and (m.state = 'planned' or (:again and m.state = 'claimed'))
         and m.claimed_by is distinct from :worker
     order by m.position
     limit :most
     for update of m skip locked
 ), asked as (
-    select d.message_id, split_part(
+    select d.place, split_part(
         case
             when c.customer_id is null or c.gone is not null then 'gone'
-            when h.reason is not null then case h.reason when 'complaint' then 'complaint_open' else h.reason end
+            when h.reason = 'erased' then 'erased'
             when c.birth_date > :adult_since then 'minor'
             when c.deceased_on is not null then 'deceased'
+            when h.reason = 'complaint' then 'complaint_open'
+            when h.reason is not null then h.reason
             else closed(
                 d.channel,
                 case d.channel
@@ -44,6 +46,7 @@ with due as (
         select k.status, k.valid_until, (k.recorded_at at time zone :zone)::date as recorded_on
         from consent k
         where k.customer_id = d.customer_id and k.channel = d.channel and k.purpose = 'marketing'
+            and (k.recorded_at < :end_of_day or k.status <> 'granted') -- a grant of tomorrow allows nothing today
         order by k.recorded_at desc, k.status desc
         limit 1
     ) l on true
@@ -56,7 +59,7 @@ with due as (
         from message p
         join run r using (run_id)
         where p.customer_id = d.customer_id and p.run_id <> :run_id and p.state in ('claimed', 'accepted', 'unknown')
-    ) o on true
+    ) o on :crowded
 ), moved as (
     update message m
     set state = case when a.rule is null or a.rule = '' then 'claimed' else 'cancelled' end,
@@ -66,12 +69,12 @@ with due as (
         lease_until = case when a.rule is null or a.rule = '' then cast(:lease_until as timestamptz) end,
         settled_at = case when a.rule <> '' then cast(:at as timestamptz) end
     from asked a
-    where a.message_id = m.message_id
-    returning m.message_id, m.state
+    where a.place = m.ctid
+    returning m.message_id, m.state, m.position
 ), tallied as (
     update shard s
     set cancelled = s.cancelled + t.cancelled
     from (select count(*) as cancelled from moved where state = 'cancelled') t
     where s.run_id = :run_id and s.channel = :channel and s.shard = :shard and t.cancelled > 0
 )
-select message_id, state from moved
+select message_id, state, position from moved

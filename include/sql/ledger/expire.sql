@@ -1,13 +1,19 @@
 -- Whose worker died between claim and answer? Such a message may have left: it is in doubt, and only a campaign that
--- would rather write twice than not at all plans it again, a few times.
+-- would rather write twice than not at all plans it again, a few times; not if an event has spoken of it.
 with moved as (
-    update message
-    set state = case when :again and attempt < :most_attempts then 'planned' else 'unknown' end,
+    update message m
+    set (state, settled_at) = (
+            select case when t.again then 'planned' else 'unknown' end,
+                case when not t.again then cast(:at as timestamptz) end
+            from (
+                select :again and m.attempt < :most_attempts
+                    and not exists (select from outcome o where o.message_id = m.message_id) as again
+            ) t
+        ),
         reason = 'lease ran out',
-        settled_at = case when :again and attempt < :most_attempts then null else cast(:at as timestamptz) end,
         lease_until = null
     where run_id = :run_id and channel = :channel and state = 'claimed' and lease_until < :at
-    returning run_id, channel, shard, state
+    returning message_id, run_id, channel, shard, state
 ), tallied as (
     update shard s
     set unknown = s.unknown + t.unknown
@@ -17,4 +23,4 @@ with moved as (
     ) t
     where s.run_id = t.run_id and s.channel = t.channel and s.shard = t.shard
 )
-select count(*) from moved where state = 'unknown'
+select message_id, state from moved

@@ -30,6 +30,6 @@ with told as (
     ) t
     where s.run_id = t.run_id and s.channel = t.channel and s.shard = t.shard
 )
-select n.message_id, n.kind, m.run_id, m.state
+select n.message_id, m.run_id
 from news n
 join message m using (message_id)

@@ -24,7 +24,7 @@ with open_way as (
         ))
 ), ranked as (
     select *, first_value(customer_id) over (
-        partition by channel, box order by lifetime_cents desc, customer_id
+        partition by channel, box order by lifetime_cents desc, last_day desc, customer_id
     ) as best
     from open_way
 )

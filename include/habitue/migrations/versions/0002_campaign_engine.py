@@ -26,15 +26,15 @@ $$
 # What two spellings of a name or a street have in common: letters and digits without accents, in capitals.
 BARE = """
 create function bare(value text) returns text language sql immutable parallel safe as $$
-    select upper(regexp_replace(normalize(coalesce(value, ''), NFKD), '[^A-Za-z0-9]', '', 'g'))
+    select upper(regexp_replace(normalize(coalesce(value, ''), NFKD), '[^A-Za-z0-9]', '', 'g') collate "C")
 $$
 """
 
-# The canonical values that marks are made of: as in suppressions.py, to the letter.
+# The canonical values that marks are made of: as in suppressions.py, to the letter, whatever the database's locale.
 VALUES = (
     """
 create function email_value(email text) returns text language sql immutable parallel safe as $$
-    select 'email:' || lower(normalize(trim(email), NFC))
+    select 'email:' || lower(normalize(trim(email), NFC) collate "pg_c_utf8")
 $$
 """,
     """
@@ -50,7 +50,7 @@ $$
 create function person_value(first_name text, last_name text, email text) returns text
 language sql immutable parallel safe as $$
     select 'person:' || bare(coalesce(first_name, '') || coalesce(last_name, '')) || '|'
-        || lower(normalize(trim(email), NFC))
+        || lower(normalize(trim(email), NFC) collate "pg_c_utf8")
 $$
 """,
 )
@@ -65,7 +65,10 @@ create function closed(
     select case
         when consent_rule(channel, status, recorded_on, valid_until, day, call_days) is not null
             then concat_ws(' ', consent_rule(channel, status, recorded_on, valid_until, day, call_days),
-                case when status = 'granted' then coalesce(valid_until, recorded_on + call_days) else recorded_on end)
+                case
+                    when status <> 'granted' then recorded_on
+                    else least(valid_until, case when channel = 'call' then recorded_on + call_days end)
+                end)
         when suppressed is not null then 'suppressed ' || suppressed
         when barrier is not null then 'unreachable ' || barrier
         when used >= most then 'frequency_cap ' || used || ' by ' || channel || ' in ' || within || ' days'
@@ -231,6 +234,15 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_holdout_scope"), "holdout", "scope in ('campaign', 'shop')")
     op.add_column("message", sa.Column("arm", sa.Text(), nullable=True, comment="of an A/B test"))
     op.add_column("message", sa.Column("cost_micros", sa.BigInteger(), server_default="0", nullable=False))
+    # No index knows the state and every page has room for as many rows again: claiming and settling touch no index.
+    op.execute("alter table message set (fillfactor = 50)")
+    op.drop_index("ix_message_to_leave", table_name="message")
+    op.create_index("ix_message_place", "message", ["run_id", "channel", "shard", "position"], unique=False)
+    op.drop_constraint(op.f("uq_message_run_id_customer_id_channel"), "message", type_="unique")
+    op.create_unique_constraint(
+        op.f("uq_message_customer_id_run_id_channel"), "message", ["customer_id", "run_id", "channel"]
+    )
+    op.drop_index("ix_message_customer_id", table_name="message")
     _widen_run()
     op.execute(
         "insert into shard (run_id, channel, shard, messages, accepted, refused, unknown, cancelled, audience_sha256) "
@@ -297,6 +309,20 @@ def downgrade() -> None:
         op.drop_column("run", name)
     for name in ("cost_micros", "arm"):
         op.drop_column("message", name)
+    op.create_index("ix_message_customer_id", "message", ["customer_id"], unique=False)
+    op.drop_constraint(op.f("uq_message_customer_id_run_id_channel"), "message", type_="unique")
+    op.create_unique_constraint(
+        op.f("uq_message_run_id_customer_id_channel"), "message", ["run_id", "customer_id", "channel"]
+    )
+    op.drop_index("ix_message_place", table_name="message")
+    op.create_index(
+        "ix_message_to_leave",
+        "message",
+        ["run_id", "channel", "shard", "position"],
+        unique=False,
+        postgresql_where=sa.text("state in ('planned', 'claimed')"),
+    )
+    op.execute("alter table message reset (fillfactor)")
     op.drop_column("holdout", "scope")
     for name in ("mark_key", "person_mark", "letter_mark", "phone_mark", "email_mark"):
         op.drop_column("customer", name)
