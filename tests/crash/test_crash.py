@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.crash import harness
+from sqlalchemy.exc import OperationalError
+from tests.crash import harness, town
 from tests.crash.servers import Database, database
 from tests.crash.verdict import Death, Evidence, figures, findings
+
+from habitue import deliveries
+from habitue.mime import Mail
+from habitue.plans import shards
+from habitue.senders import Receipt, Receipts, Status
 
 SEED = 4
 
@@ -42,7 +48,7 @@ def test_killed_workers_lose_nobody_and_write_to_nobody_twice(place: Path, serve
 
 
 def test_who_would_rather_write_twice_loses_nobody(place: Path, server: Database) -> None:
-    seen = harness.killed(place, server, "smtp", messages=200, kills=4, restarts=0, seed=SEED, delivery="at_least_once")
+    seen = harness.killed(place, server, "smtp", messages=120, kills=3, restarts=0, seed=SEED, delivery="at_least_once")
     assert findings(seen) == []
     assert seen.in_state("unknown") <= seen.swallowed
 
@@ -52,6 +58,45 @@ def test_a_restored_database_writes_to_nobody_whom_the_lost_one_wrote_to(place: 
     assert findings(seen) == []
     assert seen.noted
     assert seen.in_state("accepted")
+
+
+class Struck:
+    """A provider that takes everything, while the database dies."""
+
+    idempotent = False
+
+    def __init__(self, server: Database) -> None:
+        self.server = server
+        self.taken: list[str] = []
+
+    def send(self, batch: Sequence[Mail]) -> Receipts:
+        self.taken += [mail.message_id for mail in batch]
+        self.server.strike_down()
+        return Receipts([Receipt(mail.message_id, Status.ACCEPTED) for mail in batch])
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_left_while_the_database_died_is_in_doubt_and_does_not_leave_again(
+    place: Path, server: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with harness.trial(place, server, "struck", "smtp", 60, claim=25, seed=SEED) as run:
+        here = town.house(run.folder / "out", run.address())
+        (shard,) = shards(here.engine, run.run_id)
+        provider = Struck(server)
+        monkeypatch.setattr(deliveries, "CLAIM", 25)
+        emails = deliveries.Emails(deliveries.Desk.of(here, shard), provider)
+        with pytest.raises(OperationalError):
+            emails.deliver(shard, on=town.ON, now=run.now)
+        here.engine.dispose()
+        server.start()
+        assert len(provider.taken) == run.counted("claimed") == 25
+        with run.provider() as calm:
+            run.finish(calm)
+        seen = run.evidence()
+    assert seen.in_state("unknown") == set(provider.taken)
+    assert seen.in_state("accepted") == set(seen.states) - set(provider.taken) == set(seen.taken)
 
 
 def test_a_run_that_is_refused_by_half_pauses_itself_and_can_be_resumed(place: Path, server: Database) -> None:

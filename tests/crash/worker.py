@@ -67,14 +67,19 @@ def deliver(task: Task, began: Connection) -> None:
 
     from habitue import deliveries
     from habitue.plans import Shard
+    from habitue.postbag import Patience
     from habitue.providers import open_sender
     from habitue.recipients import Run
+    from habitue.sendgrid_api import SendGrid
+    from habitue.smtp import Smtp
 
     deliveries.CLAIM = task.claim
     here = house(task.out, task.database_url, port=task.port, kind=task.kind, refused=task.refused)
     shard = Shard.parse(task.shard)
     desk = deliveries.Desk(here, Run.of(here.engine, shard.run_id), task.name)
     sender = open_sender(here.shop, here.access, out=here.out)
+    assert isinstance(sender, Smtp | SendGrid)
+    sender.patience = Patience(first=0.1, longest=2)  # else most of a trial is waiting
     emails = deliveries.Emails(desk, sender)
     began.send_bytes(b"now")
     emails.deliver(shard, on=ON, now=lambda: task.clock + timedelta(seconds=time.monotonic()))
