@@ -30,7 +30,6 @@ from pathlib import Path
 from loopback import Faults, Record, arguments, certificate, faults, serve
 
 _MESSAGE_ID = re.compile(rb"^Message-ID: *<([^@>]+)", re.MULTILINE | re.IGNORECASE)
-_QUEUED = re.compile(rb"queued as Q(\S+)")
 _ADDRESS = re.compile(rb"(?:FROM|TO):<([^>]*)>", re.IGNORECASE)
 
 
@@ -118,6 +117,7 @@ class _Session(asyncio.Protocol):
         self.in_data = self.secure = self.paused = self.closed = False
         self.known = sink.login is None
         self.secret: list[bytes] | None = None
+        self.last: str | None = None
         self.sender = self.recipient = b""
         self.transport: asyncio.Transport
 
@@ -182,8 +182,8 @@ class _Session(asyncio.Protocol):
     def reset(self) -> None:
         """Hangs up so that the other side finds a reset, not an end."""
         self.closed = True
-        for key in _QUEUED.findall(b"".join(self.answers)):  # taken, and the answer goes down with the connection
-            self.sink.doubt(key.decode())
+        if self.answers and self.last is not None:  # what it said of that one goes down with the connection
+            self.sink.doubt(self.last)
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -311,7 +311,7 @@ class _Session(asyncio.Protocol):
         sink, recipient = self.sink, self.recipient
         fault = sink.faults.draw("dot 421", "dot 451", "dot 554", "reset early", "reset late", "dot garbage", "silent")
         sender, found = self.sender, _MESSAGE_ID.search(content)
-        key = found[1].decode() if found else "(none)"
+        self.last = key = found[1].decode() if found else "(none)"
         self._ended()
         if fault == "dot 421":
             self.leave("421 4.3.2 closing")

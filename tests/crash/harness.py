@@ -172,7 +172,6 @@ class Trial:
     def bury(self, worker: Worker, *, struck: bool) -> End | None:
         """Sees to a dead worker: what did it leave without an answer?"""
         worker.process.join()
-        self.log(worker)
         end = None if worker.killed else End(worker.process.exitcode or 0)
         if end is End.FAILED or (end is End.NO_DATABASE and not struck):
             self.wrong.append(f"{worker.task.name} ended with {end.name}")
@@ -183,11 +182,6 @@ class Trial:
         excuse = "killed" if worker.killed else "database" if end is End.NO_DATABASE else None
         self.deaths.append(Death(worker.task.name, excuse, left))
         return end
-
-    def log(self, w):
-        print(
-            f"{time.monotonic() - self.started:6.1f} {w.task.name} began {(w.at_work or 0) - w.started:.2f} died {time.monotonic() - w.started:.2f} killed {w.killed} {w.process.exitcode}"
-        )
 
     def watch(self, crew: list[Worker], strike: Fate | None = None) -> list[End | None]:
         """Kills those whose time has come, until all are dead; strikes the database down under the first that this
