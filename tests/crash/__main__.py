@@ -33,7 +33,8 @@ def trials(kind: str, messages: int, kills: int, seed: int, folder: Path, base: 
         seen[name] = scenario(folder, base)
         for sentence in findings(seen[name]):
             console.print(f"[bold red]{kind}, {name}: {sentence}")
-    table = Table("", title=f"Crash harness, {kind}, seed {seed}", title_justify="left")
+    table = Table(title=f"Crash harness, {kind}, seed {seed}", title_justify="left")
+    table.add_column("", no_wrap=True)
     columns = [figures(evidence) for evidence in seen.values()]
     for name in seen:
         table.add_column(name, justify="right")
