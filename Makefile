@@ -5,6 +5,10 @@ ON ?=
 OUT ?= var/demo
 SOURCE ?=
 DATA ?=
+KILLS ?= 100
+MESSAGES ?= 5000
+SENDER ?= both
+SEED ?= 1
 export PYTHONWARNINGS := ignore::DeprecationWarning
 # Compiled modules are kept: without them every Airflow task compiles its imports again, some ten seconds each.
 export PYTHONDONTWRITEBYTECODE :=
@@ -35,6 +39,9 @@ down: ## stop what `make up` started
 test: .venv/.installed ## all tests, on a real PostgreSQL and a real Airflow
 	@$(BIN)/python -m pytest
 
+crash: .venv/.installed ## kill workers, strike the database down, count what arrives; KILLS=, MESSAGES=, SENDER=, SEED=
+	@$(BIN)/python -m tests.crash --kills "$(KILLS)" --messages "$(MESSAGES)" --sender "$(SENDER)" --seed "$(SEED)"
+
 lint: .venv/.installed ## ruff, format, mypy strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -43,4 +50,4 @@ lint: .venv/.installed ## ruff, format, mypy strict
 bench: .venv/.installed ## speed and memory, each beside what one would use instead
 	@$(BIN)/python -m bench
 
-.PHONY: help setup demo up down test lint bench
+.PHONY: help setup demo up down test crash lint bench

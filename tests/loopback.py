@@ -93,6 +93,7 @@ def running(server: S, port: int = 0) -> Iterator[S]:
 def arguments(parser: ArgumentParser) -> Namespace:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--record", type=Path, required=True, help="append-only file, one line a message")
+    parser.add_argument("--doubts", type=Path, help="append-only file: the messages whose answer a fault swallowed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fault", action="append", default=[], metavar="NAME=CHANCE", help="may be repeated")
     parser.add_argument("--most-faults", type=int)

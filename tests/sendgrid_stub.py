@@ -3,8 +3,8 @@
     python tests/sendgrid_stub.py --record asked.txt --openapi mail_openapi.json --latency 0.02 --fault "500=0.05"
 
 It prints its port. Each personalization is a line of the record before the answer leaves: `<message_id> accepted`, or
-`refused` for all of a request that it doesn't take. Its contract is the OpenAPI file where one is given, and always the
-limits of SendGrid's documentation that no schema says. Faults:
+`refused` for all of a request that it doesn't take. One whose sender can't know is a line of `--doubts`. Its contract
+is the OpenAPI file where one is given, and always the limits of SendGrid's documentation that no schema says. Faults:
 
     401, 403, 404, 405, 413     with an errors body
     429                         with X-RateLimit-Reset
@@ -38,6 +38,7 @@ _NOT_OURS = {
     *("to", "from", "subject", "reply-to", "cc", "bcc"),
 }
 _STATUS = ("401", "403", "404", "405", "413", "429", "500", "502", "503", "504")
+_NO_ANSWER = ("reset early", "ok 200", "reset late", "garbage", "silent")
 MOST, LARGEST = 1000, 30 * 1024 * 1024
 
 Finding = tuple[str, str]
@@ -62,8 +63,10 @@ class SendGridStub:
         bad: frozenset[str] = frozenset(),
         bad_field: str | None = None,
         keep: bool = True,
+        doubts: Path | None = None,
     ) -> None:
         self.record = Record(record)
+        self.doubts = Record(doubts) if doubts else None
         self.key = key
         self.schema = schema(openapi) if openapi else None
         self.faults = faults or Faults()
@@ -129,17 +132,19 @@ class SendGridStub:
         fault = self.faults.draw(*_STATUS, "redirect", "reset early", "garbage 400", "ok 200")
         refusal = self._refusal(head, body, asked, fault)
         self._note(asked, accepted=refusal is None and fault is None)
-        if fault == "reset early":
-            return None
-        if refusal:
-            return refusal
-        match self.faults.draw("reset late", "garbage", "silent"):
-            case "reset late":
+        if refusal is None and fault is None:
+            fault = self.faults.draw("reset late", "garbage", "silent")
+        if fault in _NO_ANSWER:
+            self._doubt(asked)
+        match fault:
+            case "reset early" | "reset late":
                 return None
             case "garbage":
                 return b"\x00\x01\x02 what?\r\n\r\n"
             case "silent":
                 await asyncio.sleep(3600)
+        if refusal:
+            return refusal
         if asked.get("mail_settings", {}).get("sandbox_mode", {}).get("enable") is True:
             return _http("200 OK")
         return _http("202 Accepted", f"X-Message-Id: M{self.requests}\r\n{self._rate(self.remaining)}")
@@ -179,6 +184,10 @@ class SendGridStub:
     def _note(self, asked: dict[str, Any], *, accepted: bool) -> None:
         word = "accepted" if accepted else "refused"
         self.record.write("\n".join(f"{one['custom_args']['message_id']} {word}" for one in asked["personalizations"]))
+
+    def _doubt(self, asked: dict[str, Any]) -> None:
+        if self.doubts is not None:
+            self.doubts.write("\n".join(one["custom_args"]["message_id"] for one in asked["personalizations"]))
 
 
 def _http(status: str, headers: str = "", body: bytes = b"") -> bytes:
@@ -256,6 +265,7 @@ if __name__ == "__main__":
             latency=given.latency,
             reset=given.reset,
             keep=False,
+            doubts=given.doubts,
         ),
         given.port,
     )

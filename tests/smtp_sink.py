@@ -3,7 +3,7 @@
     python tests/smtp_sink.py --record taken.txt --seed 7 --fault "rcpt 450=0.05" --fault "reset late=0.02"
 
 It prints its port. A message that it takes is a line of the record (its Message-ID without brackets and domain) before
-the answer leaves. Faults, by when they come:
+the answer leaves. One whose sender can't know whether it was taken is a line of `--doubts`. Faults, by when they come:
 
     mail 421, mail 450, mail 550, mail garbage    in answer to MAIL; 421 hangs up
     rcpt 450, rcpt 550, rcpt reset                in answer to RCPT; reset hangs up without a word
@@ -50,8 +50,10 @@ class SmtpSink:
         delay: float = 0.05,
         room: int | None = None,
         keep: bool = False,
+        doubts: Path | None = None,
     ) -> None:
         self.record = Record(record)
+        self.doubts = Record(doubts) if doubts else None
         self.faults = faults or Faults()
         self.security = security
         self.tls = tls
@@ -74,6 +76,10 @@ class SmtpSink:
     @property
     def taken(self) -> list[str]:
         return self.record.lines()
+
+    def doubt(self, key: str) -> None:
+        if self.doubts is not None:
+            self.doubts.write(key)
 
     async def start(self, port: int = 0) -> int:
         loop = asyncio.get_running_loop()
@@ -111,6 +117,7 @@ class _Session(asyncio.Protocol):
         self.in_data = self.secure = self.paused = self.closed = False
         self.known = sink.login is None
         self.secret: list[bytes] | None = None
+        self.last: str | None = None
         self.sender = self.recipient = b""
         self.transport: asyncio.Transport
 
@@ -175,13 +182,15 @@ class _Session(asyncio.Protocol):
     def reset(self) -> None:
         """Hangs up so that the other side finds a reset, not an end."""
         self.closed = True
+        if self.answers and self.last is not None:  # what it said of that one goes down with the connection
+            self.sink.doubt(self.last)
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def leave(self, answer: str) -> None:
-        self.say(answer)
+        self.answers.append(answer.encode() + b"\r\n")  # never late: it would never come
         self.flush()
         self.closed = True
         self.transport.close()
@@ -301,17 +310,17 @@ class _Session(asyncio.Protocol):
     def message(self, content: bytes) -> None:
         sink, recipient = self.sink, self.recipient
         fault = sink.faults.draw("dot 421", "dot 451", "dot 554", "reset early", "reset late", "dot garbage", "silent")
-        sender = self.sender
+        sender, found = self.sender, _MESSAGE_ID.search(content)
+        self.last = key = found[1].decode() if found else "(none)"
         self._ended()
         if fault == "dot 421":
             self.leave("421 4.3.2 closing")
         elif fault in ("dot 451", "dot 554"):
             self.say(f"{fault[-3:]} {fault[-3]}.6.0 not this one")
         elif fault == "reset early":
+            sink.doubt(key)
             self.reset()
         else:
-            found = _MESSAGE_ID.search(content)
-            key = found[1].decode() if found else "(none)"
             sink.record.write(key)
             sink.envelopes.append((sender.decode(), recipient.decode()))
             if sink.keep:
@@ -320,6 +329,8 @@ class _Session(asyncio.Protocol):
 
     def after(self, fault: str | None, key: str) -> None:
         """Answers for a message that was taken."""
+        if fault:
+            self.sink.doubt(key)
         if fault == "reset late":
             self.reset()
         elif fault == "dot garbage":
@@ -352,5 +363,6 @@ if __name__ == "__main__":
         login=(name, password) if given.login else None,
         pipelining=not given.no_pipelining,
         delay=given.delay,
+        doubts=given.doubts,
     )
     serve(sink, given.port)

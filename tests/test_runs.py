@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from sqlalchemy import Engine, insert, text
 
 from habitue import controls, customer_base, runs
 from habitue.deliveries import Desk, Emails
-from habitue.errors import SendError
+from habitue.errors import SendError, Waiting
 from habitue.house import House
+from habitue.ledger import LEASE
 from habitue.mime import Mail
 from habitue.plans import Shard
 from habitue.providers import Access
@@ -235,6 +237,46 @@ def test_a_provider_that_dies_in_the_middle_gets_no_mail_twice(house: House) -> 
             {"n": shard.number},
         )
     assert waiting == 0
+
+
+def test_who_tries_again_before_the_lease_is_over_waits_until_it_is_known_what_the_dead_worker_left(
+    house: House,
+) -> None:
+    shards = [Shard.parse(one) for one in runs.plan(house, "quarterly_letter", on=ON, at=now())]
+    shard = next(one for one in shards if one.channel == "email")
+    first, second = Postbox(dies_after=7), Postbox()
+    with pytest.raises(ConnectionResetError):
+        Emails(Desk.of(house, shard), first).deliver(shard, on=ON, now=now)
+    soon = now() + timedelta(minutes=1)
+    with pytest.raises(Waiting, match="another worker holds the rest") as waiting:
+        Emails(Desk.of(house, shard), second).deliver(shard, on=ON, now=lambda: soon)
+    assert waiting.value.until == now() + LEASE
+    then = waiting.value.until + timedelta(seconds=1)
+    Emails(Desk.of(house, shard), second).deliver(shard, on=ON, now=lambda: then)
+    states = ledger(house)
+    assert all(states[one][0] == "unknown" for one in first.taken)
+    with house.engine.connect() as connection:
+        asked = text("select count(*) from message where channel = 'email' and shard = :n and state = 'claimed'")
+        assert connection.scalar(asked, {"n": shard.number}) == 0
+
+
+def test_where_the_journal_cannot_be_written_nothing_leaves_and_nobody_is_in_doubt(house: House) -> None:
+    shards = [Shard.parse(one) for one in runs.plan(house, "quarterly_letter", on=ON, at=now())]
+    shard = next(one for one in shards if one.channel == "email")
+    postbox, limits = Postbox(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # a disk that is full after two lines
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Emails(Desk.of(house, shard), postbox).deliver(shard, on=ON, now=now)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert postbox.taken == []
+    assert {state for state, _ in ledger(house).values()} == {"planned"}
+    counts = Emails(Desk.of(house, shard), postbox).deliver(shard, on=ON, now=now)
+    assert counts["accepted"] == len(set(postbox.taken)) == len(postbox.taken) > 0
+    assert counts["unknown"] == 0
 
 
 @pytest.mark.parametrize("stopped", [None, SendError("closed on Sundays", permanent=True)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -322,6 +322,7 @@ class Emails:
            restored from a copy that does not.
         2. Each claim is asked anew whether anything may leave; Waiting where it may not.
         3. Each answer is settled at once, and the circuit breaker judges the run.
+        4. What another worker holds, who may be dead, is waited for: Waiting until that is known.
 
         SendError when mails are left that were never handed over: all others are settled, these wait as planned.
         """
@@ -346,12 +347,19 @@ class Emails:
                     raise answer.stopped
         if held := counts.pop("held"):
             raise SendError(f"Shard {shard}: {held} mails were put off by the provider; deliver again", permanent=False)
+        if not again and (until := ledger.held_until(engine, shard)):
+            raise Waiting(f"{shard}: another worker holds the rest and has not answered", why="in_hand", until=until)
         return counts
 
     def _mails(self, shard: Shard, claimed: frozenset[UUID], now: Clock) -> list[Mail]:
-        """The claimed mails. Where one can't be made none has left: the claim is given back."""
-        try:
+        with self._or_given_back(claimed, now):
             return [self.mail(who) for who in self.desk.people(shard, State.CLAIMED, only=claimed)]
+
+    @contextmanager
+    def _or_given_back(self, claimed: frozenset[UUID], now: Clock) -> Iterator[None]:
+        """Where something fails before any of the claimed mails has left, the claim is given back."""
+        try:
+            yield
         except BaseException:
             self.desk.settle((Outcome(one, State.PLANNED) for one in claimed), now())
             raise
@@ -369,7 +377,8 @@ class Emails:
         if not claimed and after:  # what another worker has given back stands further up
             claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
         if claimed.messages and not again:
-            self.journal(shard).add(claimed.messages)
+            with self._or_given_back(claimed.messages, now):
+                self.journal(shard).add(claimed.messages)
         return claimed
 
     def unsubscribe_url(self, who: Recipient) -> str:

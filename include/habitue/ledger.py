@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select, text, update
+from sqlalchemy import Connection, Engine, func, select, text, update
 
 from habitue.decisions import end_of_day, years_before
 from habitue.errors import LedgerError
@@ -261,6 +261,19 @@ def expire_claims(
         State.UNKNOWN: len(unknown) - heard(connection, unknown, at=at),
         State.PLANNED: len(moved) - len(unknown),
     }
+
+
+def held_until(engine: Engine, shard: Shard) -> datetime | None:
+    """When the last claim of the shard runs out that nobody has settled; None where there is none."""
+    claimed = select(func.max(message.c.lease_until)).where(
+        message.c.run_id == shard.run_id,
+        message.c.channel == shard.channel,
+        message.c.shard == shard.number,
+        message.c.state == State.CLAIMED,
+    )
+    with engine.connect() as connection:
+        until: datetime | None = connection.scalar(claimed)
+    return until
 
 
 def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
