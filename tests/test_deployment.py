@@ -318,7 +318,7 @@ def test_the_files_that_contributing_names_exist() -> None:
     named = set(re.findall(r"`((?:include/|deploy/|tests/)?[\w./]+\.(?:py|yaml|sql|txt|yml))`", _contributing()))
     made = {"validation.json", "control.json", "summary.json"}
     places = [ROOT, *(ROOT / "include" / name for name in (".", "habitue", "campaigns", "sources", "templates/web"))]
-    assert "plans.py" in named
+    assert "decisions.py" in named
     missing = [name for name in named - made if not any((place / name).exists() for place in [*places, ROOT / "dags"])]
     assert missing == []
 

@@ -190,7 +190,7 @@ class Trial:
         while crew:
             arrived = self.arrived()
             for worker in list(crew):
-                if worker.meets(worker.fate, arrived):
+                if worker.process.is_alive() and worker.meets(worker.fate, arrived):
                     self.kill(worker)
                 if not worker.process.is_alive():
                     crew.remove(worker)
