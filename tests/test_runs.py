@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -328,6 +329,32 @@ def test_the_quarterly_letter_leaves_by_the_provider_that_the_shop_names(house: 
     assert sorted(provider.taken) == sorted(accepted)
     assert not (house.out / "emails").exists()
     named.engine.dispose()
+
+
+class SilentPostbox(Postbox):
+    """A provider that takes every mail and answers for none."""
+
+    def send(self, batch: Sequence[Mail]) -> Receipts:
+        super().send(batch)
+        return Receipts([Receipt(mail.message_id, Status.UNKNOWN) for mail in batch])
+
+
+@pytest.mark.parametrize(("says", "times"), [("at_most_once", 1), ("at_least_once", 3)])
+def test_what_nobody_answers_for_is_sent_once_or_a_few_times_as_the_campaign_says(
+    house: House, says: str, times: int
+) -> None:
+    shards = [Shard.parse(one) for one in runs.plan(house, "quarterly_letter", on=ON, at=now())]
+    shard = next(one for one in shards if one.channel == "email")
+    sent: list[str] = []
+    for _ in range(5):
+        desk, provider = Desk.of(house, shard), SilentPostbox()
+        run = replace(desk.run, campaign=desk.run.campaign.model_copy(update={"delivery": says}))
+        with suppress(SendError):
+            Emails(replace(desk, run=run), provider).deliver(shard, on=ON, now=now)
+        sent += provider.taken
+    assert sent
+    assert {sent.count(one) for one in sent} == {times}
+    assert {ledger(house)[one][0] for one in sent} == {"unknown"}
 
 
 def test_a_worker_killed_in_the_middle_of_the_outbox_loses_nobody_and_doubles_nobody(house: House) -> None:

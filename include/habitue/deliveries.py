@@ -324,13 +324,14 @@ class Emails:
         3. Each answer is settled at once, and the circuit breaker judges the run.
         4. What another worker holds, who may be dead, is waited for: Waiting until that is known.
 
-        SendError when mails are left that were never handed over: all others are settled, these wait as planned.
+        SendError when mails are left that were never handed over: all others are settled, these wait as planned. So do
+        those in doubt of a campaign that says `at_least_once`, a few times.
         """
         self.desk.check(shard)
         engine, again = self.desk.house.engine, self.sender.idempotent
         counts = {"accepted": 0, "refused": 0, "unknown": 0, "cancelled": 0, "held": 0}
+        at_least_once = self.desk.run.campaign.delivery == "at_least_once"
         if not again:
-            at_least_once = self.desk.run.campaign.delivery == "at_least_once"
             counts["unknown"] = ledger.expire(engine, shard, at=now(), again=at_least_once)
             counts["unknown"] += ledger.doubt(engine, self.journal(shard).claims(), at=now())
         with closing(self.sender):
@@ -347,6 +348,8 @@ class Emails:
                     raise answer.stopped
         if held := counts.pop("held"):
             raise SendError(f"Shard {shard}: {held} mails were put off by the provider; deliver again", permanent=False)
+        if at_least_once and not again and (doubtful := ledger.try_again(engine, shard, at=now())):
+            raise SendError(f"Shard {shard}: {doubtful} mails in doubt are tried again; deliver again", permanent=False)
         if not again and (until := ledger.held_until(engine, shard)):
             raise Waiting(f"{shard}: another worker holds the rest and has not answered", why="in_hand", until=until)
         return counts

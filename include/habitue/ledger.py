@@ -248,6 +248,17 @@ def expire(engine: Engine, shard: Shard, *, at: datetime, again: bool = False) -
         return expire_claims(connection, shard.run_id, shard.channel, at=at, again=again)[State.UNKNOWN]
 
 
+def try_again(engine: Engine, shard: Shard, *, at: datetime) -> int:
+    """For a campaign that says `at_least_once`: what is in doubt is planned anew, MOST_ATTEMPTS times in all, unless an
+    event has spoken of it; returns how many."""
+    with engine.begin() as connection, _putting_back(connection, [shard.run_id], at=at):
+        lock(connection, OUTCOMES_LOCK)
+        by_key(connection)
+        named = {"run_id": shard.run_id, "channel": shard.channel, "shard": shard.number}
+        found = connection.execute(statement("ledger/try_again"), {**named, "most_attempts": MOST_ATTEMPTS})
+        return int(found.scalar_one())
+
+
 def expire_claims(
     connection: Connection, run_id: str, channel: Channel, *, at: datetime, again: bool
 ) -> dict[State, int]:
