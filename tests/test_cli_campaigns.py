@@ -99,7 +99,7 @@ def asking(folder: Path, monkeypatch: pytest.MonkeyPatch, sql: str) -> tuple[Pat
     """A campaign with that question, and `least` for a value."""
     monkeypatch.setattr(audiences, "FOLDER", folder)
     (folder / "slow.sql").write_text(sql)
-    good = (INCLUDE / "campaigns" / "winback_calls.yaml").read_text("utf-8")
+    good = (INCLUDE / "campaigns" / "quarterly_letter.yaml").read_text("utf-8")
     path = folder / "spring.yaml"
     path.write_text(good + "audience: {sql: slow, parameters: {least: 30}}\n")
     return path, load_campaign(path, load_shop())
@@ -128,7 +128,7 @@ def test_the_base_is_asked_whether_it_understands_the_question(
 def test_a_follow_up_is_checked_with_its_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the question of whom nobody reached, it could not be planned."""
     monkeypatch.setattr(audiences, "FOLDER", tmp_path)
-    good = (INCLUDE / "campaigns" / "winback_calls.yaml").read_text("utf-8")
+    good = (INCLUDE / "campaigns" / "quarterly_letter.yaml").read_text("utf-8")
     path = tmp_path / "spring.yaml"
     path.write_text(good + "then: {channel: letter, template: winback/lapsed, after_days: 14}\n")
     [(_, [said])] = list(findings([path], {}, database=False))

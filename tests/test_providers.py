@@ -116,7 +116,7 @@ def test_what_is_missing_is_said_before_anyone_is_written_to(
     ],
 )
 def test_a_wrong_setting_is_a_sentence(sender: dict[str, Any]) -> None:
-    with pytest.raises(SettingError, match=r"shop\.yaml: sender") as said:
+    with pytest.raises(SettingError, match=r"shop\.yaml, line \d+: sender") as said:
         shop(**sender)
     assert SECRET not in str(said.value)
 
@@ -129,7 +129,7 @@ def test_a_secret_stands_in_the_environment_or_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str, in_a_file: bool
 ) -> None:
     monkeypatch.setattr(
-        "habitue.house.load_shop", lambda overrides: shop(kind=kind, smtp={"host": "a.example", "username": "shop"})
+        "habitue.sources.load_shop", lambda **_: shop(kind=kind, smtp={"host": "a.example", "username": "shop"})
     )
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     given = {f"{name}_FILE": str(tmp_path / "secret")} if in_a_file else {name: SECRET}
