@@ -109,7 +109,8 @@ class Model:
 
     def _meant(self, row: Row) -> bool:
         wanted = self.campaign.audience.filters
-        since = None if row["last_day"] is None else (self.on - row["last_day"]).days
+        asked_on = self.planned_on or self.on  # who is meant is asked at the plan, and not again
+        since = None if row["last_day"] is None else (asked_on - row["last_day"]).days
         ranges = ((wanted.score, row["score"]), (wanted.spend, row["amount_cents"]), (wanted.days_since, since))
         places = f"{row['country']}-{row['postcode'] or ''}"
         return (
