@@ -1,5 +1,5 @@
 """Customers with names, addresses and numbers like no others: whatever a campaign does, and however it fails, none of
-them is found in a log, an exception, an XCom, a table of Airflow, our journal, or what a provider is told beside the mail.
+them is found in a log, an exception, an XCom, a table of Airflow, our journal, or what a provider hears beside a mail.
 """
 
 from __future__ import annotations
