@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from habitue.database import tell_of_nobody
+
 BLOCK = 1 << 20
 
 
@@ -41,9 +43,13 @@ def copy_parquet(connection: Connection, path: Path, table: str, *, constants: M
             raise RuntimeError("the connection is closed")
         names = ", ".join(f'"{name}"' for name in [*columns, *constants])
         with driver.cursor() as cursor, pipe.open("rb") as rows:
-            with cursor.copy(f"copy {table} ({names}) from stdin (format csv, null '\\N')") as copy:
-                while block := rows.read(BLOCK):
-                    copy.write(block)
+            try:
+                with cursor.copy(f"copy {table} ({names}) from stdin (format csv, null '\\N')") as copy:
+                    while block := rows.read(BLOCK):
+                        copy.write(block)
+            except Exception as error:
+                tell_of_nobody(error)
+                raise
             pipe.unlink()
             return int(cursor.rowcount)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
 
 from habitue.errors import SettingError
+
+_ROW = re.compile(r"\n(?:DETAIL|CONTEXT|HINT):")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -31,7 +35,19 @@ def embedded(folder: Path) -> Iterator[URL]:
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
     server = get_server(folder.resolve())
-    yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    _log_tersely(url)
+    yield url
+
+
+def _log_tersely(url: URL) -> None:
+    """The server's own log says what failed, without the row."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if connection.scalar(text("show log_error_verbosity")) != "terse":
+            connection.execute(text("alter system set log_error_verbosity = terse"))
+            connection.execute(text("select pg_reload_conf()"))
+    engine.dispose()
 
 
 def ensure_database(server: URL, name: str) -> URL:
@@ -54,9 +70,22 @@ def connect(url: URL | str) -> Engine:
         raise SettingError(
             f"the base is PostgreSQL and nothing else, but HABITUE_DATABASE_URL names {url.get_backend_name()}"
         )
-    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
     event.listen(engine, "connect", _give_room)
+    event.listen(engine, "handle_error", _tell_of_nobody)
     return engine
+
+
+def tell_of_nobody(error: BaseException) -> None:
+    """Takes from an error of PostgreSQL what follows its first sentence: the row that failed, the line of a COPY."""
+    if error.args:
+        error.args = (_ROW.split(str(error.args[0]), maxsplit=1)[0], *error.args[1:])
+
+
+def _tell_of_nobody(context: ExceptionContext) -> None:
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None:
+            tell_of_nobody(error)
 
 
 def _give_room(connection: Any, _record: object) -> None:
