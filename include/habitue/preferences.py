@@ -109,8 +109,9 @@ def _person(connection: Connection, message_id: UUID) -> RowMapping | None:
 
 
 def _language(who: RowMapping, shop: Shop) -> str | None:
-    wished = who["wished_language"]
-    return wished if wished in shop.languages else who["language"]
+    wished: str | None = who["wished_language"]
+    own: str | None = who["language"]
+    return wished if wished in shop.languages else own
 
 
 def _standing(connection: Connection, who: RowMapping, shop: Shop, *, at: datetime) -> Standing:
