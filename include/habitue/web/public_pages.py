@@ -14,6 +14,7 @@ from habitue.shop import Shop
 from habitue.texts import long_date, plural, typography
 
 WEB = INCLUDE / "templates" / "web"
+NO_BREAK_HYPHEN = "\u2011"
 CONTRAST = 4.5
 """What text needs against what it stands on (WCAG 2.2, 1.4.3)."""
 NOBODY = Standing(Choices(frozenset(), None, False), None)
@@ -37,7 +38,7 @@ def _set(value: Any, language: str) -> Any:
         return {key: _set(one, language) for key, one in value.items()}
     if isinstance(value, list):
         return [_set(one, language) for one in value]
-    return typography(value, language) if isinstance(value, str) else value
+    return typography(value, language).replace("e-mail", f"e{NO_BREAK_HYPHEN}mail") if isinstance(value, str) else value
 
 
 class Pages:
