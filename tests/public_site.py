@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from habitue.house import House
 from habitue.tables import consent, message, metadata, outcome, preference, suppression
 from habitue.tokens import Scope, sign
 from habitue.web.public import ALLOWANCES, create
+from habitue.web.serving import server
 from people import ANNA, AT, BORIS, CLARA, SECRET, move_in
 
 MAILS = {ANNA: UUID(int=1), BORIS: UUID(int=2), CLARA: UUID(int=3)}
@@ -78,6 +81,21 @@ def site(base: Engine, settings: dict[str, str] | None = None, **known: Any) -> 
     at = [AT]
     yield Site(base, house, create(house, lambda: at[-1], **{"allowances": ALLOWANCES, **known}), at)
     house.engine.dispose()
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The app behind a real uvicorn on a port of its own; its address."""
+    made = server(app, host="127.0.0.1", port=0)
+    thread = threading.Thread(target=made.run, daemon=True)
+    thread.start()
+    while not made.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.01)
+    port = made.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    made.should_exit = True
+    thread.join(30)
 
 
 def end(who: str = ANNA) -> str:

@@ -284,7 +284,7 @@ def test_whatever_a_shop_s_colours_they_can_be_read(accent: str) -> None:
 
 
 def test_an_address_that_comes_too_often_waits_and_another_does_not(base: Engine) -> None:
-    few = {"/": Allowance(a_second=0.001, at_once=3)}
+    few = {"": Allowance(a_second=0.001, at_once=3)}
     with site(base, allowances=few) as made:
         with made.client(client=("192.0.2.1", 1)) as flood, made.client(client=("192.0.2.2", 1)) as other:
             assert [flood.get(end()).status_code for _ in range(5)] == [200, 200, 200, 429, 429]
@@ -296,7 +296,7 @@ def test_an_address_that_comes_too_often_waits_and_another_does_not(base: Engine
 
 
 def test_only_a_proxy_that_we_named_says_where_requests_come_from(base: Engine) -> None:
-    few = {"/": Allowance(a_second=0.001, at_once=2)}
+    few = {"": Allowance(a_second=0.001, at_once=2)}
     with site(base, {"HABITUE_PROXIES": "10.0.0.0/8"}, allowances=few) as made:
 
         def statuses(peer: str, forwarded: list[str]) -> list[int]:

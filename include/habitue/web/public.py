@@ -38,7 +38,7 @@ from habitue.web.public_pages import NOBODY, Pages, wording_version
 Now = Callable[[], datetime]
 
 ALLOWANCES = {
-    "/": Allowance(),
+    "": Allowance(),
     # Providers post from few addresses, in batches of up to 768 KB.
     "/webhooks/": Allowance(a_second=1_000, at_once=5_000, body=2 * 1024 * 1024),
 }

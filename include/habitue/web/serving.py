@@ -6,8 +6,11 @@ import asyncio
 import logging
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from habitue.web.door import SAFE
 
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive; uvicorn itself would wait for ever."""
@@ -35,6 +38,14 @@ class PatientFor(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """To what is no HTTP and never comes to the app: the same headers, and nothing else."""
+        headers = [(name.encode(), value.encode()) for name, value in SAFE.items()]
+        headers += [(b"content-length", b"0"), (b"connection", b"close")]
+        for part in (h11.Response(status_code=400, headers=headers, reason=b"Bad Request"), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
     def _wait(self) -> None:
         if self._waiting is None:
@@ -75,3 +86,4 @@ def server(app: Any, *, host: str, port: int) -> uvicorn.Server:
 def log_to_the_terminal() -> None:
     """Lines for whoever watches: of requests, method, route, status and duration."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a line for each form that can't be read
