@@ -112,6 +112,7 @@ def event(customer_id: str, channel: str, status: str, at: datetime, **known: An
         "source": "till",
         "wording_version": "v1",
         "known_at": at,
+        "direct": False,
         **known,
     }
 

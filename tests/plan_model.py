@@ -36,6 +36,7 @@ class Town:
     customer: list[Row] = field(default_factory=list)
     segment: list[Row] = field(default_factory=list)
     consent: list[Row] = field(default_factory=list)
+    preference: list[Row] = field(default_factory=list)
     hold: list[Row] = field(default_factory=list)
     suppression: list[Row] = field(default_factory=list)
     run: list[Row] = field(default_factory=list)
@@ -121,7 +122,7 @@ class Model:
                 if limit
             )
             and (not wanted.tier or row["tier"] in wanted.tier)
-            and (not wanted.language or row["language"] in wanted.language)
+            and (not wanted.language or self.language(row) in wanted.language)
             and (not wanted.region or any(places.startswith(region) for region in wanted.region))
         )
 
@@ -170,6 +171,10 @@ class Model:
             yield f"frequency_cap {used} by {channel} in {caps[channel].days} days"
         if (used := self._within([run for run, _ in contacts], caps["any"].days)) >= caps["any"].most:
             yield f"frequency_cap {used} in {caps['any'].days} days"
+        if (wish := self.wish(who)) and wish["fewer"]:
+            fewer = self.shop.caps.fewer
+            if (used := self._within([run for run, _ in contacts], fewer.days)) >= fewer.most:
+                yield f"fewer_wanted {used} in {fewer.days} days"
         if self.planned_on:  # the plan has seen to it
             return
         pause = self.campaign.pause_days.get(Channel(channel), 0)
@@ -185,14 +190,17 @@ class Model:
     def _consent(self, who: str, channel: str) -> str | None:
         end_of_day = datetime.combine(self.on + timedelta(days=1), time(), self.shop.tz)
         said = [
-            (one["recorded_at"], one["status"] != "granted", one["status"], one["valid_until"])
+            (one["recorded_at"], one["status"] != "granted", one["status"], one["valid_until"], one["direct"])
             for one in self.town.consent
             if (one["customer_id"], one["channel"], one["purpose"]) == (who, channel, "marketing")
             and (one["recorded_at"] < end_of_day or (self.planned_on and one["status"] != "granted"))
         ]
+        told_us = [one for one in said if one[-1]]
+        if told_us and max(told_us, key=lambda one: one[:3])[1]:  # their own no: only their own yes undoes it
+            said = [one for one in said if one[1] or one[-1]]
         if not said:
             return None if channel == "letter" else "no_consent"
-        at, objected, _, until = max(said, key=lambda one: one[:3])
+        at, objected, _, until, _ = max(said, key=lambda one: one[:3])
         if objected:
             return f"objected {self._day(at)}"
         ends = [until] if until else []
@@ -201,6 +209,15 @@ class Model:
         if channel != "letter" and ends and min(ends) < self.on:
             return f"consent_expired {min(ends)}"
         return None
+
+    def wish(self, who: str) -> Row | None:
+        """How they told us last that they wish to be written to."""
+        told = [one for one in self.town.preference if one["customer_id"] == who]
+        return max(told, key=lambda one: one["preference_id"], default=None)
+
+    def language(self, row: Row) -> str:
+        wish = self.wish(row["customer_id"])
+        return wish["language"] if wish and wish["language"] in self.shop.languages else row["language"]
 
     def _contacts(self, who: str) -> Iterator[tuple[Row, str]]:
         runs = {run["run_id"]: run for run in self.town.run}
@@ -275,4 +292,4 @@ class Model:
     def cost(self, who: str, channel: str) -> int:
         row = self.audience[who]
         way = self.campaign.way(row["segment"], self.arm(who) or None, Channel(channel))
-        return self.price(Channel(channel), way.template, row["language"])
+        return self.price(Channel(channel), way.template, self.language(row))

@@ -45,7 +45,7 @@ def a_later_run(draw: random.Random, before: Town) -> Town:
 
 def move_on(desk: Connection, before: Town, after: Town) -> None:
     """Brings the base from one state of the town to a later one."""
-    for name in ("customer", "consent", "hold", "suppression"):
+    for name in ("customer", "consent", "preference", "hold", "suppression"):
         table = metadata.tables[name]
         desk.execute(delete(table))
         if rows := getattr(after, name):

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, Engine, create_engine, text
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = shutil.which("docker-compose")
@@ -72,7 +74,14 @@ def services(env_file: Path) -> dict[str, Any]:
 
 def test_every_part_of_the_house_is_there(services: dict[str, Any]) -> None:
     airflow = {"apiserver", "scheduler", "dag-processor", "triggerer", "worker", "init"}
-    assert set(services) == {*(f"airflow-{part}" for part in airflow), "folders", "postgres", "redis", "mailpit"}
+    assert set(services) == {
+        *(f"airflow-{part}" for part in airflow),
+        "folders",
+        "postgres",
+        "redis",
+        "mailpit",
+        "public",
+    }
 
 
 def test_every_service_that_stays_says_how_it_is(services: dict[str, Any]) -> None:
@@ -81,7 +90,7 @@ def test_every_service_that_stays_says_how_it_is(services: dict[str, Any]) -> No
 
 def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"airflow-apiserver", "mailpit"}
+    assert set(published) == {"airflow-apiserver", "mailpit", "public"}
     assert all(str(port).startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -103,6 +112,52 @@ def test_airflow_never_holds_the_superuser_s_password(services: dict[str, Any], 
     assert superuser in json.dumps(services["postgres"])
     for name in set(services) - {"postgres"}:
         assert superuser not in json.dumps(services[name]), name
+
+
+def test_what_faces_the_internet_holds_and_reaches_nothing_of_airflow(services: dict[str, Any]) -> None:
+    public, worker = services["public"], services["airflow-worker"]
+    assert [name for name in public["environment"] if not name.startswith("HABITUE_")] == []
+    assert "volumes" not in public
+    assert public["read_only"]
+    reached = [
+        name for name, service in services.items() if {*service.get("networks", ["default"])} & {*public["networks"]}
+    ]
+    assert sorted(reached) == ["postgres", "public"]
+    assert public["depends_on"] == {"airflow-init": {"condition": "service_completed_successfully"}}
+    for name in ("HABITUE_DATABASE_URL", "HABITUE_SECRET", "HABITUE_TOKEN_KEYS", "HABITUE_SOURCE"):
+        assert public["environment"][name] == worker["environment"][name]  # links signed there are known here
+
+
+def test_the_public_pages_start_as_the_compose_file_says(services: dict[str, Any], migrated: Engine) -> None:
+    """With that service's own command and settings, but for the base and the port."""
+    url = migrated.url.render_as_string(hide_password=False)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    program, *words = services["public"]["command"]
+    words = [{"0.0.0.0": "127.0.0.1", "8081": port}.get(word, word) for word in words]  # noqa: S104 - never there
+    with subprocess.Popen(
+        [Path(sys.executable).parent / program, *words],
+        env={"PATH": os.environ["PATH"], **services["public"]["environment"], "HABITUE_DATABASE_URL": url},
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            check = services["public"]["healthcheck"]["test"][1:]
+            assert check[0] == "python"
+            code = check[-1].replace("8081", port)
+            for _ in range(100):
+                if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0:
+                    break
+                assert process.poll() is None, "it has ended"
+            else:
+                pytest.fail("the health check never passed")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            told = process.communicate(timeout=30)[1]
+    assert "GET /healthz 200" in told
 
 
 def test_the_package_knows_every_setting_that_compose_gives(services: dict[str, Any]) -> None:
@@ -137,7 +192,7 @@ def test_an_env_file_with_living_secrets_is_never_overwritten(env_file: Path) ->
 
 def test_the_example_offers_every_variable_that_compose_reads() -> None:
     read = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text("utf-8")))
-    by_choice = {"HABITUE_VERSION", "HABITUE_SMTP_PASSWORD", "HABITUE_SENDGRID_KEY"}
+    by_choice = {"HABITUE_VERSION", "HABITUE_SMTP_PASSWORD", "HABITUE_SENDGRID_KEY", "HABITUE_TOKEN_KEYS"}
     assert read - by_choice == set(settings(ROOT / ".env.example"))
 
 

@@ -27,7 +27,8 @@ SEATS = ("household_served", "over_capacity", "over_budget")
 """Rules that keep people out for want of a seat, which another may free."""
 ORDER = (
     *("erased", "minor", "deceased", "complaint_open", "payment_incident"),
-    *("no_consent", "objected", "consent_expired", "suppressed", "unreachable", "frequency_cap", "recently_contacted"),
+    *("no_consent", "objected", "consent_expired", "suppressed", "unreachable", "frequency_cap"),
+    *("fewer_wanted", "recently_contacted"),
     *SEATS,
 )
 

@@ -36,6 +36,7 @@ from habitue.tables import (
     exclusion,
     hold,
     message,
+    preference,
     run,
 )
 from people import event
@@ -121,12 +122,15 @@ def _planned(house: House, name: str) -> list[str]:
 
 
 def _move_on(house: House, later: Any) -> None:
-    """What a week brings: objections and new consents, a complaint, a suppression, a refusal, a closed hold, news."""
+    """What a week brings: objections and new consents, wishes, a complaint, a suppression, a refusal, a closed hold, news."""
     with house.engine.begin() as connection:
         everyone = connection.scalars(text("select customer_id from customer order by customer_id")).all()
         said = [event(who, way, "withdrawn", later) for who in everyone[::2] for way in ("letter", "email", "call")]
         said += [event(who, "call", "granted", later) for who in everyone[1::2]]
+        said += [event(who, "email", "granted", later, direct=True) for who in everyone[::3]]
         connection.execute(insert(consent), said)
+        wishes = [{"customer_id": who, "language": "en", "fewer": True, "since": later} for who in everyone[::4]]
+        connection.execute(insert(preference), wishes)
         complaints = [
             {"customer_id": who, "reason": "complaint", "opened_at": later, "opened_by": "ops"}
             for who in everyone[1::3]

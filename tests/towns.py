@@ -73,6 +73,7 @@ def somebody(seed: int) -> Row:
                 draw.choice(MOMENTS),
                 seldom(ON - timedelta(days=1), ON, ON + timedelta(days=400)),
                 draw.choice(("marketing", "marketing", "service")),
+                draw.random() < 0.4,
             )
             for _ in range(draw.choice((0, 0, 0, 1, 3)))
         ],
@@ -86,6 +87,9 @@ def somebody(seed: int) -> Row:
         ],
         "contacts": [
             (draw.randrange(4), draw.choice(CHANNELS), draw.choice([*State])) for _ in range(draw.choice((0, 1, 4)))
+        ],
+        "wishes": [
+            (draw.choice((None, "fr", "en", "de")), draw.random() < 0.7) for _ in range(draw.choice((0, 0, 0, 1, 2)))
         ],
         "kept_out": draw.random() < 0.05,
     }
@@ -136,9 +140,14 @@ def _move_in(town: Town, who: str, drawn: Row) -> None:
     town.customer.append(row)
     stands = standing(who, drawn["segment"], worth=drawn["worth"], last=ON - timedelta(days=drawn["last"]))
     town.segment.append({**stands, "score": drawn["score"], "tier": drawn["tier"]})
-    agreed = [(way, "granted", drawn["agreed"], None, "marketing") for way in ("email", "call") if drawn["agreed"]]
-    for way, status, at, until, purpose in [*agreed, *drawn["consents"]]:
-        _once(town.consent, event(who, way, status, at, valid_until=until, purpose=purpose), but={"valid_until"})
+    agreed = [
+        (way, "granted", drawn["agreed"], None, "marketing", False) for way in ("email", "call") if drawn["agreed"]
+    ]
+    for way, status, at, until, purpose, direct in [*agreed, *drawn["consents"]]:
+        told = event(who, way, status, at, valid_until=until, purpose=purpose, direct=direct)
+        _once(town.consent, told, but={"valid_until"})
+    for language, fewer in drawn["wishes"]:
+        town.preference.append(wish(who, language, fewer, len(town.preference) + 1))
     for reason, at, is_open in drawn["holds"]:
         _once(town.hold, hold(who, reason, at) | {"closed_at": None if is_open else AT}, but={"opened_at", "closed_at"})
     for way, reason, at, is_open in drawn["suppressions"]:
@@ -162,6 +171,10 @@ def _once(rows: list[Row], row: Row, *, but: set[str]) -> None:
 
 def hold(who: str, reason: str, at: datetime = AT) -> Row:
     return {"customer_id": who, "reason": reason, "opened_at": at, "opened_by": "ops", "closed_at": None}
+
+
+def wish(who: str, language: str | None, fewer: bool, number: int) -> Row:
+    return {"preference_id": number, "customer_id": who, "language": language, "fewer": fewer, "since": AT}
 
 
 def suppression(row: Row, way: str, reason: str, at: datetime = AT) -> Row:
@@ -250,8 +263,14 @@ def _campaign(ways: list[list[str]], given: Row) -> Campaign:
 
 
 SHOPS = tuple(
-    load_shop(overrides={"calls": {"capacity": capacity}, "holdout": {"share": share}})
-    for capacity, share in ((40, 0.0), (3, 0.0), (40, 0.2))
+    load_shop(
+        overrides={"calls": {"capacity": capacity}, "holdout": {"share": share}, "caps": {"fewer": fewer}},
+    )
+    for capacity, share, fewer in (
+        (40, 0.0, {"most": 1, "days": 90}),
+        (3, 0.0, {"most": 2, "days": 60}),
+        (40, 0.2, {"most": 1, "days": 29}),
+    )
 )
 
 
@@ -272,7 +291,7 @@ def price(channel: Channel, template: str, language: str) -> int:
 def one_rule_more(draw: random.Random, town: Town, campaign: Campaign, shop: Shop) -> tuple[Town, Campaign, Shop]:
     """The same, but that somebody is now kept out, or a rule of the campaign or the shop is stricter."""
     caps = campaign.effective_caps(shop)
-    tighter = {way: cap.model_copy(update={"most": 1, "days": cap.days + 20}) for way, cap in caps.items()}
+    tighter = {way: caps[way].model_copy(update={"most": 1, "days": caps[way].days + 20}) for way in Caps.model_fields}
     stricter: tuple[Row, ...] = (
         {"caps": Caps(**tighter)},
         {"pause_days": dict.fromkeys(Channel, 61)},
@@ -296,11 +315,12 @@ def somebody_kept_out(draw: random.Random, town: Town) -> Town:
     name, channel = who["customer_id"], Channel(draw.choice(CHANNELS))
     said = [event(name, way, draw.choice(("withdrawn", "refused")), MOMENTS[7]) for way in CHANNELS]
     more = replace(town, consent=[*town.consent], hold=[*town.hold], suppression=[*town.suppression])
+    told_us = draw.random() < 0.3
 
     def changed(**known: Any) -> Town:
         return replace(town, customer=[one | known if one is who else one for one in town.customer])
 
-    match draw.randrange(7):
+    match draw.randrange(8):
         case 0:
             _once(more.hold, hold(name, draw.choice([*Hold])), but={"opened_at", "closed_at"})
         case 1 if who[MARKS[channel]]:
@@ -314,9 +334,13 @@ def somebody_kept_out(draw: random.Random, town: Town) -> Town:
         case 5:
             kept_out = {"year": ON.year, "customer_id": name, "draw": 0.0, "known_at": AT}
             more.shop_holdout = [row for row in town.shop_holdout if row["customer_id"] != name] + [kept_out]
+        case 6:
+            last = [one["language"] for one in town.preference if one["customer_id"] == name][-1:]
+            told = wish(name, last[0] if last else None, True, len(town.preference) + 1)
+            return replace(town, preference=[*town.preference, told])
         case _:
             for one in said:
-                _once(more.consent, one, but={"valid_until"})
+                _once(more.consent, one | {"direct": told_us}, but={"valid_until"})
     return more
 
 

@@ -20,7 +20,7 @@ from pydantic_core import core_schema
 
 from habitue.audiences import NO_PROSPECTS, Audience, question_findings
 from habitue.errors import SettingError
-from habitue.limits import Approval, Cap, Caps, Costs
+from habitue.limits import Approval, Cap, Caps, Costs, ShopCaps
 from habitue.offers import Offer as Offer
 from habitue.offers import too_dear
 from habitue.schedules import Schedule as Schedule
@@ -258,9 +258,9 @@ class Campaign(Strict):
         return changed or treatment.offer
 
     def effective_caps(self, shop: Shop) -> dict[str, Cap]:
-        """By channel, and `any` for all together."""
+        """By channel, `any` for all together, and `fewer` for whoever has asked for that."""
         caps = self.caps.over(shop.caps) if self.caps else shop.caps
-        return {name: getattr(caps, name) for name in Caps.model_fields}
+        return {name: getattr(caps, name) for name in ShopCaps.model_fields}
 
     def effective_capacity(self, shop: Shop) -> dict[Channel, int]:
         """The channels that have one."""

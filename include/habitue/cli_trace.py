@@ -258,7 +258,7 @@ class _Words:
         return rule_words(rule, self.language)[0]
 
     def _channel(self, channel: str) -> str:
-        return str(self.known["channels"].get(channel, self.say["any"]))
+        return str(self.known["channels"].get(channel) or self.say[channel])
 
     def _day(self, moment: datetime) -> str:
         return moment.astimezone(self.zone).date().isoformat()

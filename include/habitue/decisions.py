@@ -2,7 +2,7 @@
 
 1. `considered`: everyone in the audience at the run's snapshot, and the first rule that closes each channel to them.
    For the person: erased, minor, deceased, complaint_open, payment_incident. For a channel: consent (no_consent,
-   objected, consent_expired), suppressed, unreachable, frequency_cap, recently_contacted.
+   objected, consent_expired), suppressed, unreachable, frequency_cap, fewer_wanted, recently_contacted.
 2. `seat`: preference by preference, who takes which way; household_served closes it to all but one of a letter box (a
    letter) or of a person (an e-mail). A seat has its arm of the test, its text and its price.
 3. `seat.cut`: over_budget, over_capacity, the best customers served first.
@@ -208,6 +208,7 @@ def _audience_parameters(asked: Question) -> dict[str, Any]:
         "channels": [channel.value for channel in sorted(_channels(campaign))],
         "adult_since": years_before(asked.on, asked.shop.validation.minor_age),
         "consent_days": asked.shop.calls.consent_days,
+        "spoken": list(asked.shop.languages),
         **_cap_parameters(caps),
         **{f"{channel}_pause": days for channel, days in pauses.items()},
         "rest_days": campaign.rest_days,

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, RowMapping
 
-from habitue import controls, ledger, tokens
+from habitue import controls, ledger
 from habitue.addresses import address_lines
 from habitue.calls import FOLDER as CALLS
 from habitue.calls import CallRow, CallScript, read_words, write_call_list
@@ -385,7 +385,7 @@ class Emails:
         return claimed
 
     def unsubscribe_url(self, who: Recipient) -> str:
-        return self.desk.house.shop.sender.unsubscribe_url + tokens.sign(who.message_id, self.desk.house.secret)
+        return self.desk.house.unsubscribe_url(who.message_id)
 
     def mail(self, who: Recipient) -> Mail:
         key = (who.template, who.language)

@@ -154,7 +154,7 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True)
 class CapUsed:
-    """`name`: a channel, or `any`."""
+    """`name`: a channel, `any`, or `fewer` where the customer has asked for fewer messages."""
 
     name: str
     used: int
@@ -210,6 +210,7 @@ def explain(house: House, customer_id: str, *, on: date, run_id: str | None = No
         consents = [Consent(**row) for row in connection.execute(statement("explain/consents"), said).mappings()]
         only = {"customer_id": customer_id}
         holds = [OpenHold(**row) for row in connection.execute(statement("explain/holds"), only).mappings()]
+        wish = connection.execute(statement("preferences/last"), only).one_or_none()
         barred = [Suppressed(**row) for row in connection.execute(statement("explain/suppressions"), only).mappings()]
     past = _Past(house.lake, customer_id)
     return Explanation(
@@ -220,7 +221,7 @@ def explain(house: House, customer_id: str, *, on: date, run_id: str | None = No
         consents=tuple(consents),
         holds=tuple(holds),
         suppressions=tuple(barred),
-        caps=tuple(_caps_used(house, messages, on)),
+        caps=tuple(_caps_used(house, messages, on, fewer=wish is not None and wish.fewer)),
     )
 
 
@@ -241,14 +242,16 @@ def _sent(row: RowMapping) -> Sent:
     )
 
 
-def _caps_used(house: House, messages: list[Sent], on: date) -> Iterator[CapUsed]:
+def _caps_used(house: House, messages: list[Sent], on: date, *, fewer: bool) -> Iterator[CapUsed]:
     """As a plan of the day `on` would count them."""
     for name in type(house.shop.caps).model_fields:
+        if name == "fewer" and not fewer:
+            continue
         cap = getattr(house.shop.caps, name)
         used = [
             one
             for one in messages
-            if one.counts and abs((one.on - on).days) < cap.days and name in (one.channel, "any")
+            if one.counts and abs((one.on - on).days) < cap.days and name in (one.channel, "any", "fewer")
         ]
         yield CapUsed(name, len(used), cap.most, cap.days)
 
@@ -300,6 +303,8 @@ class _Past:
             return Outside("absent", asked=row["snapshot_id"])
         if stood["segment"] not in campaign.groups:
             return Outside("segment", asked=", ".join(campaign.groups), saw=stood["segment"])
+        if row["wished_language"]:
+            stood = {**stood, "language": row["wished_language"]}
         if unmet := tuple(_unmet(campaign, stood, row["on_date"])):
             return Outside("filter", filters=unmet)
         if campaign.audience.sql is not None:

@@ -10,17 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy import Engine
 
-from habitue import database
+from habitue import database, tokens
 from habitue.errors import LedgerError, SettingError
 from habitue.lake import Lake, Snapshot
 from habitue.providers import Access
 from habitue.shop import Shop
 from habitue.sources import SourceSpec, load_source
 from habitue.suppressions import MarkKey
+
+LEAST_KEY = 32
+"""Characters of a key of tokens."""
 
 _PASSWORDS = {"smtp": "HABITUE_SMTP_PASSWORD", "sendgrid": "HABITUE_SENDGRID_KEY"}
 
@@ -35,6 +40,9 @@ class House:
     database_url: str
     secret_setting: str | None = None
     access: Access = field(default_factory=Access)
+    newer_token_keys: tuple[bytes, ...] = ()
+    proxies: tuple[str, ...] = ()
+    """whose word the public pages take for where a request comes from: addresses or networks"""
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -50,6 +58,10 @@ class House:
         HABITUE_OUT      where results land; default `var/demo`
         HABITUE_DATABASE_URL   the base, or HABITUE_DATABASE_URL_FILE with it inside
         HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
+        HABITUE_TOKEN_KEYS   keys that sign unsubscribe links instead, newest first, with commas or one a line (or
+                         HABITUE_TOKEN_KEYS_FILE): the first signs, and all of them and HABITUE_SECRET are known again.
+                         To change keys put a new one in front; take an old one out when no mail of its time is read
+        HABITUE_PROXIES  the addresses or networks of the proxies in front of `habitue public`, with commas
         HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
         """
@@ -66,6 +78,8 @@ class House:
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
             access=_access(settings, shop.sender.kind),
+            newer_token_keys=_token_keys(_secret(settings, "HABITUE_TOKEN_KEYS") or ""),
+            proxies=_proxies(settings.get("HABITUE_PROXIES") or ""),
         )
 
     @cached_property
@@ -102,6 +116,19 @@ class House:
         return file.read_text().encode()
 
     @property
+    def token_keys(self) -> tuple[bytes, ...]:
+        """The keys of links: the first signs, all are known again."""
+        return (*self.newer_token_keys, self.secret)
+
+    def unsubscribe_url(self, message_id: UUID) -> str:
+        """The link in a message that ends its kind (RFC 8058)."""
+        return self.shop.sender.unsubscribe_url + tokens.sign(message_id, self.token_keys[0])
+
+    def preferences_url(self, message_id: UUID) -> str:
+        """The link in a message to what its recipient wishes to get."""
+        return self.shop.sender.preferences_url + tokens.sign(message_id, self.token_keys[0], tokens.Scope.PREFERENCES)
+
+    @property
     def mark_key(self) -> MarkKey:
         """The key of suppressed addresses and numbers."""
         return MarkKey(self.secret)
@@ -130,6 +157,25 @@ def _secret(settings: Mapping[str, str], name: str) -> str | None:
     if file := settings.get(f"{name}_FILE"):
         return Path(file).read_text("utf-8").strip()
     return None
+
+
+def _token_keys(value: str) -> tuple[bytes, ...]:
+    keys = [key.strip() for key in value.replace("\n", ",").split(",") if key.strip()]
+    if any(len(key) < LEAST_KEY for key in keys):
+        raise SettingError(f"HABITUE_TOKEN_KEYS: a key has at least {LEAST_KEY} characters (openssl rand -hex 32)")
+    return tuple(key.encode() for key in keys)
+
+
+def _proxies(value: str) -> tuple[str, ...]:
+    named = [one.strip() for one in value.split(",") if one.strip()]
+    for one in named:
+        try:
+            ip_network(one)
+        except ValueError:
+            raise SettingError(
+                f"HABITUE_PROXIES: {one} is neither an IP address nor a network such as 172.16.0.0/12"
+            ) from None
+    return tuple(named)
 
 
 def _access(settings: Mapping[str, str], kind: str) -> Access:

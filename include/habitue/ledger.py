@@ -128,7 +128,7 @@ def claim(
     3. `again` also takes what another worker claimed and did not settle: only for channels where making the same
        thing twice makes it once (a letter's file, a call row, a mail in the outbox).
     """
-    cap, cap_any = caps[shard.channel], caps["any"]
+    cap, cap_any, cap_fewer = caps[shard.channel], caps["any"], caps["fewer"]
     with engine.begin() as connection:
         asked = gate(connection, shard.run_id, at=at, longest_cap=max(cap.days, cap_any.days))
         if asked.shut:
@@ -152,6 +152,8 @@ def claim(
                 "within_days": cap.days,
                 "most_any": cap_any.most,
                 "within_any": cap_any.days,
+                "most_fewer": cap_fewer.most,
+                "within_fewer": cap_fewer.days,
                 "lease_until": at + LEASE,
                 "most": most,
                 "again": again,

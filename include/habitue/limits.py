@@ -20,7 +20,7 @@ class Overridable(Strict):
 
     def over(self, shop: Self) -> Self:
         """These laid over the shop's, key by key."""
-        return type(self).model_validate(merge(shop.model_dump(), self.model_dump()))
+        return type(shop).model_validate(merge(shop.model_dump(), self.model_dump()))
 
 
 class Cap(Strict):
@@ -35,6 +35,14 @@ class Caps(Overridable):
     email: Cap = Field(Cap(most=4, days=30), description="e-mails")
     call: Cap = Field(Cap(most=1, days=30), description="calls")
     any: Cap = Field(Cap(most=5, days=30), description="messages over all channels")
+
+
+class ShopCaps(Caps):
+    """The shop's caps, and what it promises to those who ask for fewer messages: no campaign sets that otherwise."""
+
+    fewer: Cap = Field(
+        Cap(most=1, days=90), description="messages over all channels to whoever has asked for fewer of them"
+    )
 
 
 class GlobalHoldout(Strict):

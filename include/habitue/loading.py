@@ -51,9 +51,8 @@ def load(
             name = f"incoming_{table}"
             connection.execute(text(f"create temp table {name} (like {table}) on commit drop"))
             if table == "consent":  # numbered when it is added; the lake keeps moments in UTC without a zone
-                connection.execute(
-                    text(f"alter table {name} drop consent_id, drop known_at, alter recorded_at type timestamp")
-                )
+                ours = "drop consent_id, drop known_at, drop direct"
+                connection.execute(text(f"alter table {name} {ours}, alter recorded_at type timestamp"))
             constants = {} if table == "consent" else {"snapshot_id": snapshot_id}
             copy_parquet(connection, source, name, constants=constants)
             connection.execute(text(f"analyze {name}"))

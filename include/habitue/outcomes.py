@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from habitue import controls, ledger
 from habitue.limits import Breaker
@@ -47,23 +47,35 @@ def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datet
     if not events:
         return Recorded(0, 0, {})
     with engine.begin() as connection:
-        ledger.lock(connection, ledger.OUTCOMES_LOCK)
-        ledger.by_key(connection)
-        news = connection.execute(
-            statement("outcomes/record"),
-            {
-                "ids": [event.message_id for event in events],
-                "kinds": [event.kind.value for event in events],
-                "moments": [event.occurred_at for event in events],
-                "sources": [event.source for event in events],
-                "keys": [event.source_key for event in events],
-                "at": at,
-            },
-        ).all()
-        settled = ledger.heard(connection, list({row.message_id for row in news}), at=at)
+        kept = keep(connection, events, at=at)
     paused = {
-        run_id: why
-        for run_id in sorted({row.run_id for row in news})
-        if (why := controls.judge(engine, run_id, rules, at=at)) is not None
+        run_id: why for run_id in sorted(kept.runs) if (why := controls.judge(engine, run_id, rules, at=at)) is not None
     }
-    return Recorded(len(news), settled, paused)
+    return Recorded(kept.new, kept.settled, paused)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    new: int
+    settled: int
+    runs: frozenset[str]
+    """of which there was news: the breaker must judge them once this is committed"""
+
+
+def keep(connection: Connection, events: Sequence[Event], *, at: datetime) -> Kept:
+    """The same within a transaction, before the breaker."""
+    ledger.lock(connection, ledger.OUTCOMES_LOCK)
+    ledger.by_key(connection)
+    news = connection.execute(
+        statement("outcomes/record"),
+        {
+            "ids": [event.message_id for event in events],
+            "kinds": [event.kind.value for event in events],
+            "moments": [event.occurred_at for event in events],
+            "sources": [event.source for event in events],
+            "keys": [event.source_key for event in events],
+            "at": at,
+        },
+    ).all()
+    settled = ledger.heard(connection, list({row.message_id for row in news}), at=at)
+    return Kept(len(news), settled, frozenset(row.run_id for row in news))

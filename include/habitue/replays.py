@@ -45,7 +45,7 @@ from habitue.tables import Channel, State, run, shard
 Say = Callable[[str], None]
 """Told what is being done now."""
 
-KNOWN_THEN = ("run", "message", "exclusion", "holdout", "outcome", "consent", "hold", "suppression")
+KNOWN_THEN = ("run", "message", "exclusion", "holdout", "outcome", "consent", "preference", "hold", "suppression")
 """The base's tables as they stood, in the order in which they are made; `run` and the replayed moment come first."""
 
 COMPARED = ("content", "letters", "emails", "calls")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Margin
+from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Margin, ShopCaps
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
@@ -78,9 +78,14 @@ class SenderSettings(Strict):
     from_address: str
     reply_to: str
     domain: str = Field(pattern=r"^[A-Za-z0-9.-]+$")
-    unsubscribe_url: str = Field(pattern=r"^https://.+/$")
+    unsubscribe_url: str = Field(pattern=r"^https://[^?#]+/u/$")
     smtp: SmtpSettings | None = None
     sendgrid: SendGridSettings = SendGridSettings()
+
+    @property
+    def preferences_url(self) -> str:
+        """Where the public pages have what each wishes to get, beside where they unsubscribe."""
+        return self.unsubscribe_url.removesuffix("u/") + "p/"
 
     @model_validator(mode="after")
     def _a_mail_server_has_an_address(self) -> SenderSettings:
@@ -163,7 +168,7 @@ class Shop(Strict):
     scoring: Scoring = Scoring()
     validation: ValidationLimits = ValidationLimits()
     calls: CallDesk
-    caps: Caps = Caps()
+    caps: ShopCaps = ShopCaps()
     holdout: GlobalHoldout = GlobalHoldout()
     margin: Margin | None = None
     costs: Costs = Costs()

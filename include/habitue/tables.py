@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -196,9 +198,17 @@ consent = Table(
     Column("source", Text),
     Column("wording_version", Text),
     Column("known_at", DateTime(timezone=True), nullable=False, comment="when the base learned of it"),
+    Column(
+        "direct",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="told to us by the customer, not read in an import",
+    ),
     CheckConstraint("status in ('granted', 'refused', 'withdrawn')", name="status"),
     one_of("channel", Channel),
-    UniqueConstraint("customer_id", "channel", "purpose", "recorded_at", "status"),
+    UniqueConstraint("customer_id", "channel", "purpose", "recorded_at", "status", "direct", name="uq_consent_event"),
+    Index("ix_consent_direct", "customer_id", "channel", postgresql_where=text("direct")),
     comment="what each allowed or refused; append-only, the latest event counts, objections win",
 )
 
@@ -418,4 +428,16 @@ outcome = Table(
     UniqueConstraint("source", "source_key"),
     Index("ix_outcome_message_id", "message_id"),
     comment="what came of messages after they left; append-only",
+)
+
+preference = Table(
+    "preference",
+    metadata,
+    Column("preference_id", BigInteger, Identity(), primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    Column("language", Text, comment="null: as the shop's data say"),
+    Column("fewer", Boolean, nullable=False, comment="wishes for fewer messages"),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Index("ix_preference_customer_id", "customer_id", "preference_id"),
+    comment="how each customer wishes to be written to; append-only, the last row counts",
 )

@@ -25,7 +25,8 @@ with due as (
                     when 'letter' then c.letter_barrier when 'email' then c.email_barrier else c.call_barrier
                 end,
                 s.reason, l.status, l.recorded_on, l.valid_until, :on, :consent_days,
-                o.used, :most_messages, :within_days, o.used_any, :most_any, :within_any, null
+                o.used, :most_messages, :within_days, o.used_any, :most_any, :within_any,
+                case when w.fewer then o.used_fewer end, :most_fewer, :within_fewer, null
             )
         end, ' ', 1
     ) as rule
@@ -42,24 +43,21 @@ with due as (
         end
         limit 1
     ) s on true
+    left join lateral last_word(d.customer_id, d.channel, :end_of_day, true, :zone) l on true
     left join lateral (
-        select k.status, k.valid_until, (k.recorded_at at time zone :zone)::date as recorded_on
-        from consent k
-        where k.customer_id = d.customer_id and k.channel = d.channel and k.purpose = 'marketing'
-            and (k.recorded_at < :end_of_day or k.status <> 'granted') -- a grant of tomorrow allows nothing today
-        order by k.recorded_at desc, k.status desc
-        limit 1
-    ) l on true
+        select fewer from preference where customer_id = d.customer_id order by preference_id desc limit 1
+    ) w on true
     left join lateral (
         select
             (count(*) filter (
                 where p.channel = d.channel and abs(r.on_date - cast(:run_day as date)) < :within_days
             ))::int as used,
-            (count(*) filter (where abs(r.on_date - cast(:run_day as date)) < :within_any))::int as used_any
+            (count(*) filter (where abs(r.on_date - cast(:run_day as date)) < :within_any))::int as used_any,
+            (count(*) filter (where abs(r.on_date - cast(:run_day as date)) < :within_fewer))::int as used_fewer
         from message p
         join run r using (run_id)
         where p.customer_id = d.customer_id and p.run_id <> :run_id and p.state in ('claimed', 'accepted', 'unknown')
-    ) o on :crowded
+    ) o on :crowded or w.fewer -- who wishes for fewer may have said so since the plan
 ), moved as (
     update message m
     set state = case when a.rule is null or a.rule = '' then 'claimed' else 'cancelled' end,

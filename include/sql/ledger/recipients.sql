@@ -1,16 +1,11 @@
 -- To whom do these messages go, and what is needed to write them?
 select m.message_id, m.customer_id, m.channel, m.segment, m.language, m.template, m.arm, m.offer_code, m.position, m.state,
     c.civility, c.first_name, c.last_name, c.email, c.phone, c.phone_region, c.timezone,
-    c.street, c.address_extra, c.postcode, c.city, c.country, k.valid_until
+    c.street, c.address_extra, c.postcode, c.city, c.country,
+    least(k.valid_until, k.recorded_on + :call_days) as valid_until
 from message m
 join customer c using (customer_id)
-left join lateral (
-    select least(k.valid_until, (k.recorded_at at time zone :zone)::date + :call_days) as valid_until
-    from consent k
-    where k.customer_id = m.customer_id and k.channel = m.channel and k.purpose = 'marketing'
-    order by k.recorded_at desc, k.status desc
-    limit 1
-) k on true
+left join lateral last_word(m.customer_id, m.channel, 'infinity', false, :zone) k on true
 where m.run_id = :run_id and m.channel = :channel and m.shard = :shard
     and m.position > :after and m.state = any(:states)
     and (cast(:ids as uuid[]) is null or m.message_id = any(:ids))

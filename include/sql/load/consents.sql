@@ -11,4 +11,4 @@ where not exists (
     where c.customer_id = i.customer_id and c.channel = i.channel and c.purpose = i.purpose and c.status = i.status
         and c.recorded_at = i.recorded_at at time zone 'UTC'
 )
-on conflict (customer_id, channel, purpose, recorded_at, status) do nothing
+on conflict do nothing

@@ -8,6 +8,7 @@ with contact as ( -- what is still planned counts while it may leave by itself: 
         count(*) filter (where m.channel = 'email' and r.apart < :email_days)::int as emails,
         count(*) filter (where m.channel = 'call' and r.apart < :call_days)::int as calls,
         count(*) filter (where r.apart < :any_days)::int as messages,
+        count(*) filter (where r.apart < :fewer_days)::int as many_days,
         max(r.run_id) filter (where m.channel = 'letter' and r.apart < :letter_pause) as letter_by,
         max(r.run_id) filter (where m.channel = 'email' and r.apart < :email_pause) as email_by,
         max(r.run_id) filter (where m.channel = 'call' and r.apart < :call_pause) as call_by,
@@ -30,21 +31,13 @@ with contact as ( -- what is still planned counts while it may leave by itself: 
     from suppression
     where lifted_at is null
     group by channel, mark
-), said as not materialized ( -- else PostgreSQL would write two million rows down to read them three times
-    select customer_id, channel, status, valid_until, recorded_at, (recorded_at at time zone :zone)::date as recorded_on
-    from consent
-    where purpose = 'marketing' and recorded_at < :end_of_day
-), letter_consent as (
-    select distinct on (customer_id) * from said
-    where channel = 'letter' order by customer_id, recorded_at desc, status desc
-), email_consent as ( -- in the same second an objection wins over a grant
-    select distinct on (customer_id) * from said
-    where channel = 'email' order by customer_id, recorded_at desc, status desc
-), call_consent as (
-    select distinct on (customer_id) * from said
-    where channel = 'call' order by customer_id, recorded_at desc, status desc
+), wish as ( -- how they told us themselves that they wish to be written to
+    select distinct on (customer_id) customer_id, fewer, case when language = any(:spoken) then language end as language
+    from preference
+    order by customer_id, preference_id desc
 ), asked as (
-    select s.customer_id, s.segment, s.lifetime_cents, s.last_day, c.language, c.household, encode(c.person_mark, 'hex') as person,
+    select s.customer_id, s.segment, s.lifetime_cents, s.last_day, coalesce(w.language, c.language) as language, c.household,
+        encode(c.person_mark, 'hex') as person,
         case
             when h.erased is not null then 'erased ' || (h.erased at time zone :zone)::date
             when c.birth_date > :adult_since then 'minor ' || extract(year from age(cast(:on as timestamp), c.birth_date))
@@ -56,25 +49,29 @@ with contact as ( -- what is still planned counts while it may leave by itself: 
         case when 'letter' = any(:channels) then closed(
             'letter', c.letter_barrier, sl.why, l.status, l.recorded_on, l.valid_until, :on, :consent_days,
             coalesce(o.letters, 0), :letter_most, :letter_days, coalesce(o.messages, 0), :any_most, :any_days,
+            case when w.fewer then coalesce(o.many_days, 0) end, :fewer_most, :fewer_days,
             coalesce(o.letter_by, o.rest_by)
         ) end as letter,
         case when 'email' = any(:channels) then closed(
             'email', c.email_barrier, se.why, e.status, e.recorded_on, e.valid_until, :on, :consent_days,
             coalesce(o.emails, 0), :email_most, :email_days, coalesce(o.messages, 0), :any_most, :any_days,
+            case when w.fewer then coalesce(o.many_days, 0) end, :fewer_most, :fewer_days,
             coalesce(o.email_by, o.rest_by)
         ) end as email,
         case when 'call' = any(:channels) then closed(
             'call', c.call_barrier, sc.why, k.status, k.recorded_on, k.valid_until, :on, :consent_days,
             coalesce(o.calls, 0), :call_most, :call_days, coalesce(o.messages, 0), :any_most, :any_days,
+            case when w.fewer then coalesce(o.many_days, 0) end, :fewer_most, :fewer_days,
             coalesce(o.call_by, o.rest_by)
         ) end as call
     from addressed s
     join customer c using (customer_id)
     left join held h using (customer_id)
     left join contact o using (customer_id)
-    left join letter_consent l using (customer_id)
-    left join email_consent e using (customer_id)
-    left join call_consent k using (customer_id)
+    left join wish w using (customer_id)
+    left join last_words('letter', :end_of_day, :zone) l using (customer_id)
+    left join last_words('email', :end_of_day, :zone) e using (customer_id)
+    left join last_words('call', :end_of_day, :zone) k using (customer_id)
     left join suppressed sl on sl.channel = 'letter' and sl.mark = c.letter_mark
     left join suppressed se on se.channel = 'email' and se.mark = c.email_mark
     left join suppressed sc on sc.channel = 'call' and sc.mark = c.phone_mark
@@ -86,7 +83,7 @@ with contact as ( -- what is still planned counts while it may leave by itself: 
         and (cast(:days_since_least as int) is null or s.last_day <= cast(:on as date) - cast(:days_since_least as int))
         and (cast(:days_since_most as int) is null or s.last_day >= cast(:on as date) - cast(:days_since_most as int))
         and (cast(:tiers as text[]) is null or s.tier = any(:tiers))
-        and (cast(:languages as text[]) is null or c.language = any(:languages))
+        and (cast(:languages as text[]) is null or coalesce(w.language, c.language) = any(:languages))
         and (cast(:regions as text[]) is null or exists (
             select from unnest(cast(:regions as text[])) as r (region)
             where starts_with(c.country || '-' || coalesce(c.postcode, ''), r.region)

@@ -64,12 +64,6 @@ with past as (
     from hold
     where closed_at is null
     group by customer_id
-), said as (
-    select distinct on (customer_id, channel) customer_id, channel, status, valid_until,
-        (recorded_at at time zone :zone)::date as recorded_on
-    from consent
-    where purpose = 'marketing' and channel in ('letter', 'call') and recorded_at < :end_of_day
-    order by customer_id, channel, recorded_at desc, status desc
 ), suppressed as (
     select channel, mark, min(reason) as reason from suppression where lifted_at is null group by channel, mark
 ), now as materialized ( -- so that the joins are planned for everyone, not for the few that the end may leave
@@ -84,11 +78,11 @@ with past as (
         end as barred,
         split_part(closed(
             'letter', c.letter_barrier, sl.reason, l.status, l.recorded_on, l.valid_until, :on, :consent_days,
-            0, 1, 1, 0, 1, 1, null
+            0, 1, 1, 0, 1, 1, null, 1, 1, null
         ), ' ', 1) as letter_closed,
         split_part(closed(
             'call', c.call_barrier, sc.reason, k.status, k.recorded_on, k.valid_until, :on, :consent_days,
-            0, 1, 1, 0, 1, 1, null
+            0, 1, 1, 0, 1, 1, null, 1, 1, null
         ), ' ', 1) as call_closed
     from segment s
     join customer c using (customer_id)
@@ -96,8 +90,8 @@ with past as (
     left join left_out o using (customer_id)
     left join held_out h using (customer_id)
     left join held b using (customer_id)
-    left join said l on l.customer_id = s.customer_id and l.channel = 'letter'
-    left join said k on k.customer_id = s.customer_id and k.channel = 'call'
+    left join last_words('letter', :end_of_day, :zone) l on l.customer_id = s.customer_id
+    left join last_words('call', :end_of_day, :zone) k on k.customer_id = s.customer_id
     left join suppressed sl on sl.channel = 'letter' and sl.mark = c.letter_mark
     left join suppressed sc on sc.channel = 'call' and sc.mark = c.phone_mark
     where s.segment <> 'prospect' and c.gone is null
