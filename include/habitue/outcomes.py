@@ -6,12 +6,12 @@ that the provider dropped had not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from habitue import controls, ledger
 from habitue.limits import Breaker
@@ -48,22 +48,33 @@ def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datet
         return Recorded(0, 0, {})
     with engine.begin() as connection:
         ledger.lock(connection, ledger.OUTCOMES_LOCK)
-        ledger.by_key(connection)
-        news = connection.execute(
-            statement("outcomes/record"),
-            {
-                "ids": [event.message_id for event in events],
-                "kinds": [event.kind.value for event in events],
-                "moments": [event.occurred_at for event in events],
-                "sources": [event.source for event in events],
-                "keys": [event.source_key for event in events],
-                "at": at,
-            },
-        ).all()
-        settled = ledger.heard(connection, list({row.message_id for row in news}), at=at)
-    paused = {
+        new, settled, runs = keep(connection, events, at=at)
+    return Recorded(new, settled, judged(engine, runs, rules=rules, at=at))
+
+
+def keep(connection: Connection, events: Sequence[Event], *, at: datetime) -> tuple[int, int, set[str]]:
+    """The same in a transaction that holds the lock of outcomes: how many are new, how many messages they settled, and
+    the runs that are to be judged when it is committed."""
+    ledger.by_key(connection)
+    news = connection.execute(
+        statement("outcomes/record"),
+        {
+            "ids": [event.message_id for event in events],
+            "kinds": [event.kind.value for event in events],
+            "moments": [event.occurred_at for event in events],
+            "sources": [event.source for event in events],
+            "keys": [event.source_key for event in events],
+            "at": at,
+        },
+    ).all()
+    settled = ledger.heard(connection, list({row.message_id for row in news}), at=at)
+    return len(news), settled, {row.run_id for row in news}
+
+
+def judged(engine: Engine, runs: Iterable[str], *, rules: Breaker, at: datetime) -> dict[str, str]:
+    """The runs of these that the circuit breaker paused, and why."""
+    return {
         run_id: why
-        for run_id in sorted({row.run_id for row in news})
+        for run_id in sorted(runs)
         if (why := controls.judge(engine, run_id, rules, at=at)) is not None
     }
-    return Recorded(len(news), settled, paused)
