@@ -54,7 +54,7 @@ def connect(url: URL | str) -> Engine:
         raise SettingError(
             f"the base is PostgreSQL and nothing else, but HABITUE_DATABASE_URL names {url.get_backend_name()}"
         )
-    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
     event.listen(engine, "connect", _give_room)
     return engine
 

@@ -73,8 +73,4 @@ def keep(connection: Connection, events: Sequence[Event], *, at: datetime) -> tu
 
 def judged(engine: Engine, runs: Iterable[str], *, rules: Breaker, at: datetime) -> dict[str, str]:
     """The runs of these that the circuit breaker paused, and why."""
-    return {
-        run_id: why
-        for run_id in sorted(runs)
-        if (why := controls.judge(engine, run_id, rules, at=at)) is not None
-    }
+    return {run_id: why for run_id in sorted(runs) if (why := controls.judge(engine, run_id, rules, at=at)) is not None}

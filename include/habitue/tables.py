@@ -460,7 +460,7 @@ event_key = Table(
     "event_key",
     metadata,
     Column("key", Uuid, primary_key=True, comment="a hash of what names an event: its meaning, or the provider's id"),
-    Column("event", Uuid, nullable=False, comment="the event's own meaning: source_key of outcome, event of event_apart"),
+    Column("event", Uuid, nullable=False, comment="its own meaning: source_key of outcome, event of event_apart"),
     comment="by which names the provider's events are known: told again under either, they are the same event",
 )
 

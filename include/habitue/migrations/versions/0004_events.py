@@ -62,7 +62,7 @@ def upgrade() -> None:
             "event",
             sa.Uuid(),
             nullable=False,
-            comment="the event's own meaning: source_key of outcome, event of event_apart",
+            comment="its own meaning: source_key of outcome, event of event_apart",
         ),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_event_key")),
         comment="by which names the provider's events are known: told again under either, they are the same event",
