@@ -98,9 +98,10 @@ async def _posted(url: str, posts: Sequence[Post], connections: int, timeout: fl
             except (ClientError, OSError, TimeoutError):
                 found[0] += 1
 
-    async with ClientSession(
-        connector=TCPConnector(limit=connections), timeout=ClientTimeout(total=timeout)
-    ) as session, asyncio.TaskGroup() as group:
+    async with (
+        ClientSession(connector=TCPConnector(limit=connections), timeout=ClientTimeout(total=timeout)) as session,
+        asyncio.TaskGroup() as group,
+    ):
         for _ in range(connections):
             group.create_task(work(session))
     return found
