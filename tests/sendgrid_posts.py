@@ -75,6 +75,7 @@ def listening(house: House, now: Callable[[], datetime], **settings: Any) -> Ite
         finally:
             server.should_exit = True
             thread.join(10)
+            house.engine.dispose()
 
 
 Post = tuple[bytes, dict[str, str]]
