@@ -2,7 +2,8 @@
 `sendgrid` package's own EventWebhook verifies, and an ORM adds a row an event before the post is answered.
 
 The load comes from this process over kept connections; the server is a process of its own, and so is the database, so
-all of them share the machine. A post tells of ten mails, three events each; every fifth post comes twice.
+all of them share the machine: beside the clock's seconds stand the CPU seconds of the process that takes or applies. A
+post tells of ten mails, three events each; every fifth post comes twice.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 from sqlalchemy import URL, DateTime, Engine, Text, Uuid, create_engine, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -25,11 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from sendgrid_posts import PATH, SIGNATURE, TIMESTAMP, Account, Post, body, event, posted
 
-MESSAGES = 20_000
+MESSAGES = 10_000
 A_POST = 10
 FEWER = 10
 """The usual way gets a tenth of the posts."""
 CONNECTIONS = 32
+OURS = "habitue"
+USUAL = "EventWebhook, a row an event"
 NOW = datetime.now(UTC)
 
 
@@ -91,12 +96,22 @@ def usual(database: str, key: str) -> None:
         threading.Event().wait()
 
 
+@dataclass
+class Server:
+    url: str
+    process: psutil.Process
+
+    def cpu(self) -> float:
+        spent = self.process.cpu_times()
+        return float(spent.user + spent.system)
+
+
 @contextmanager
-def process(*command: str) -> Iterator[str]:
+def process(*command: str) -> Iterator[Server]:
     with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield server.stdout.readline().strip()
+            yield Server(server.stdout.readline().strip(), psutil.Process(server.pid))
         finally:
             server.terminate()
 
@@ -151,27 +166,32 @@ def posts(account: Account) -> list[Post]:
     return found
 
 
-def taken(url: str, what: Sequence[Post]) -> float:
-    """Posts a second."""
-    start = time.perf_counter()
-    found = posted(url, what, connections=CONNECTIONS)
+Speed = tuple[float, float]
+"""A second, and a CPU second."""
+
+
+def taken(server: Server, what: Sequence[Post]) -> Speed:
+    """Posts."""
+    clock, cpu = time.perf_counter(), server.cpu()
+    found = posted(server.url, what, connections=CONNECTIONS)
     assert found == {204: len(what)}, found
-    return len(what) / (time.perf_counter() - start)
+    return len(what) / (time.perf_counter() - clock), len(what) / (server.cpu() - cpu)
 
 
-def applied(engine: Engine, secret: bytes) -> float:
-    """Events a second, those told twice too."""
+def applied(engine: Engine, secret: bytes) -> Speed:
+    """Events, those told twice too."""
     from habitue import events
     from habitue.limits import Breaker
     from habitue.suppressions import MarkKey
 
-    total, start = 0, time.perf_counter()
+    total, clock, cpu = 0, time.perf_counter(), time.process_time()
     while (done := events.apply(engine, key=MarkKey(secret), rules=Breaker(), at=NOW)).posts:
         total += done.events
-    return total / (time.perf_counter() - start)
+    return total / (time.perf_counter() - clock), total / (time.process_time() - cpu)
 
 
-def measured(url: URL, folder: Path) -> list[tuple[str, float, float]]:
+def measured(url: URL, folder: Path) -> tuple[dict[str, Speed], dict[str, Speed]]:
+    """Of each way, how it takes posts and how it applies events."""
     from habitue.database import connect, upgrade
 
     engine, account = connect(url), Account()
@@ -179,17 +199,13 @@ def measured(url: URL, folder: Path) -> list[tuple[str, float, float]]:
     a_run(engine)
     what, database = posts(account), url.render_as_string(hide_password=False)
     ours = ("tests/sendgrid_posts.py", "--database", database, "--key", account.public_key, "--out", str(folder))
-    with process(*ours) as address:
-        taking = taken(address, what)
+    with process(*ours) as server:
+        taking = taken(server, what)
     applying = applied(engine, b"s" * 32)
-    with process("-m", "bench.events", database, account.public_key) as address:
-        rows = taken(address, what[:: 2 * FEWER])
+    with process("-m", "bench.events", database, account.public_key) as server:
+        clock, cpu = taken(server, what[:: 2 * FEWER])
     engine.dispose()
-    each = 3 * A_POST
-    return [
-        ("habitue: taken, applied afterwards", taking, applying),
-        ("EventWebhook and a row an event", rows, rows * each),
-    ]
+    return {OURS: taking, USUAL: (clock, cpu)}, {OURS: applying, USUAL: (clock * 3 * A_POST, cpu * 3 * A_POST)}
 
 
 def main() -> None:
@@ -204,13 +220,16 @@ def main() -> None:
         folder.chmod(0o755)
         with embedded(folder / "postgres") as server:
             found = measured(ensure_database(server, "bench_events"), folder)
-    table = Table(title=f"SendGrid's events, {3 * A_POST} a post, {CONNECTIONS} connections", title_justify="left")
-    for heading in ("", "posts a second", "ratio", "events a second", "ratio"):
+    title = f"SendGrid's events, {3 * A_POST} a post, {CONNECTIONS} connections"
+    table = Table(title=title, title_justify="left")
+    for heading in ("", "a second", "ratio", "a CPU second", "ratio"):
         table.add_column(heading, justify="right" if heading else "left")
-    usual_way = found[-1]
-    for name, taking, applying in found:
-        ratios = f"{taking / usual_way[1]:.1f} ×", f"{applying / usual_way[2]:.1f} ×"
-        table.add_row(name, f"{taking:,.0f}", ratios[0], f"{applying:,.0f}", ratios[1])
+    for what, ways in zip(("posts", "events"), found, strict=True):
+        for name in (OURS, USUAL):
+            pairs = zip(ways[name], ways[USUAL], strict=True)
+            table.add_row(
+                f"{what}: {name}", *(cell for one, of in pairs for cell in (f"{one:,.0f}", f"{one / of:.1f} ×"))
+            )
     Console().print(table)
 
 

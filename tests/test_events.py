@@ -396,7 +396,7 @@ def distinct(told: list[Telling]) -> list[list[Telling]]:
     return groups
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(TELLINGS, st.randoms(use_true_random=False))
 def test_any_order_any_repetition_and_any_split_into_posts_end_the_same(
     desk: Connection, told: list[Telling], chance: random.Random

@@ -59,6 +59,7 @@ NO = frozenset({SuppressionReason.SPAM_COMPLAINT, SuppressionReason.UNSUBSCRIBED
 
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _REF = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _MILLISECONDS = 10**11
 """Marketing campaigns tell moments in these."""
 _END_OF_TIME = 253_402_300_800
@@ -187,5 +188,4 @@ def _mark(address: Any, key: MarkKey) -> bytes | None:
 
 def _hashed(*parts: Any) -> bytes:
     """16 bytes. Text is escaped, so that any is bytes."""
-    written = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(written.encode(), digest_size=16).digest()
+    return hashlib.blake2b(_encode(parts).encode(), digest_size=16).digest()
