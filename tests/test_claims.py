@@ -137,8 +137,9 @@ def test_the_tallies_are_right_after_whatever_happens(
 
 
 P, C, A, R, U, X = State.PLANNED, State.CLAIMED, State.ACCEPTED, State.REFUSED, State.UNKNOWN, State.CANCELLED
-FOLLOWS = {P: {C, X, U, A, R}, C: {P, A, R, U, X}, U: {A, R, P, X}, A: set(), R: set(), X: set()}
-"""What a message may become in one move; what is accepted, refused or cancelled stays so."""
+FOLLOWS = {P: {C, X, U, A, R}, C: {P, A, R, U, X}, U: {A, R, P, X}, A: set(), R: {A}, X: set()}
+"""What a message may become in one move; what is accepted or cancelled stays so, and what is refused too unless an
+event says that it was delivered after all."""
 
 
 class Game:

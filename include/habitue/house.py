@@ -43,6 +43,7 @@ class House:
     newer_token_keys: tuple[bytes, ...] = ()
     proxies: tuple[str, ...] = ()
     """whose word the public pages take for where a request comes from: addresses or networks"""
+    webhook_keys: str | None = None
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -64,6 +65,8 @@ class House:
         HABITUE_PROXIES  the addresses or networks of the proxies in front of `habitue public`, with commas
         HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
+        HABITUE_SENDGRID_WEBHOOK_KEY   the public keys of SendGrid's signed event webhook, as its page shows them (or
+                         …_FILE): several, with a space or a line between, while one takes the other's place
         """
         spec = _source(settings)
         shop = _shop(spec, settings)
@@ -80,6 +83,7 @@ class House:
             access=_access(settings, shop.sender.kind),
             newer_token_keys=_token_keys(_secret(settings, "HABITUE_TOKEN_KEYS") or ""),
             proxies=_proxies(settings.get("HABITUE_PROXIES") or ""),
+            webhook_keys=_secret(settings, "HABITUE_SENDGRID_WEBHOOK_KEY"),
         )
 
     @cached_property

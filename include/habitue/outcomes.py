@@ -6,7 +6,7 @@ that the provider dropped had not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -48,10 +48,7 @@ def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datet
         return Recorded(0, 0, {})
     with engine.begin() as connection:
         kept = keep(connection, events, at=at)
-    paused = {
-        run_id: why for run_id in sorted(kept.runs) if (why := controls.judge(engine, run_id, rules, at=at)) is not None
-    }
-    return Recorded(kept.new, kept.settled, paused)
+    return Recorded(kept.new, kept.settled, judged(engine, kept.runs, rules=rules, at=at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +76,8 @@ def keep(connection: Connection, events: Sequence[Event], *, at: datetime) -> Ke
     ).all()
     settled = ledger.heard(connection, list({row.message_id for row in news}), at=at)
     return Kept(len(news), settled, frozenset(row.run_id for row in news))
+
+
+def judged(engine: Engine, runs: Iterable[str], *, rules: Breaker, at: datetime) -> dict[str, str]:
+    """The runs of these that the circuit breaker paused, and why."""
+    return {run_id: why for run_id in sorted(runs) if (why := controls.judge(engine, run_id, rules, at=at)) is not None}

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -53,6 +53,8 @@ class MarkKey:
 def email(address: str) -> str:
     """The canonical value of an e-mail address: NFC, without the white space around, lower case (letter by letter, as
     PostgreSQL does it: Python's own makes two letters of `İ`, and another `Σ` at the end of a word)."""
+    if address.isascii():
+        return "email:" + address.strip().lower()
     return "email:" + "".join(letter.lower()[0] for letter in unicodedata.normalize("NFC", address.strip()))
 
 
@@ -84,21 +86,22 @@ class Suppression:
 
 def add(engine: Engine, suppressions: Iterable[Suppression], *, key: MarkKey, at: datetime) -> int:
     """Adds what is not there yet; returns how many were new."""
-    rows = list(suppressions)
+    rows = [(row.channel, key.mark(row.value), row.reason, row.source) for row in suppressions]
+    with engine.begin() as connection:
+        return put(connection, rows, key=key, at=at)
+
+
+Marked = tuple[Channel, bytes, SuppressionReason, str]
+"""Channel, mark, reason, source."""
+
+
+def put(connection: Connection, rows: Sequence[Marked], *, key: MarkKey, at: datetime) -> int:
+    """The same in a transaction, of values that are marked already."""
     if not rows:
         return 0
-    with engine.begin() as connection:
-        return connection.execute(
-            statement("suppressions/add"),
-            {
-                "channels": [row.channel.value for row in rows],
-                "marks": [key.mark(row.value) for row in rows],
-                "reasons": [row.reason.value for row in rows],
-                "sources": [row.source for row in rows],
-                "key": key.id,
-                "at": at,
-            },
-        ).rowcount
+    channels, marks, reasons, sources = zip(*rows, strict=True)
+    told = {"channels": list(channels), "marks": list(marks), "reasons": list(reasons), "sources": list(sources)}
+    return connection.execute(statement("suppressions/add"), {**told, "key": key.id, "at": at}).rowcount
 
 
 def check_key(connection: Connection, key: MarkKey) -> None:

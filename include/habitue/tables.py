@@ -95,6 +95,14 @@ class OutcomeKind(StrEnum):
     COMPLAINT = "complaint"
     """reported as spam"""
     UNSUBSCRIBED = "unsubscribed"
+    RESUBSCRIBED = "resubscribed"
+    """wants a group's mails again, says the provider: kept, and allows nothing by itself"""
+    OPENED = "opened"
+    """its pictures were fetched, perhaps by a person; a weak sign, as is the next"""
+    MACHINE_OPENED = "machine_opened"
+    """fetched by a machine (Apple Mail Privacy Protection) that opens all mails"""
+    CLICKED = "clicked"
+    """a link was followed, perhaps by a scanner"""
     RETURNED = "returned"
     """the post brought the letter back"""
     REACHED = "reached"
@@ -121,6 +129,19 @@ class SuppressionReason(StrEnum):
     SPAM_COMPLAINT = "spam_complaint"
     RETURNED_LETTER = "returned_letter"
     REFUSED_CALLS = "refused_calls"
+
+
+class Apart(StrEnum):
+    """Why an event of a provider is kept beside the ledger."""
+
+    UNKNOWN_MESSAGE = "unknown_message"
+    """no message of ours, or not yet known as one: the shop's other mails come here too"""
+    UNKNOWN_TYPE = "unknown_type"
+    """a type of event that this version does not know"""
+    ACCOUNT = "account"
+    """about the shop's account at the provider, not about a message: the operator must look"""
+    UNREADABLE = "unreadable"
+    """not an event with a type and a moment"""
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -440,4 +461,45 @@ preference = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     Index("ix_preference_customer_id", "customer_id", "preference_id"),
     comment="how each customer wishes to be written to; append-only, the last row counts",
+)
+
+webhook_post = Table(
+    "webhook_post",
+    metadata,
+    Column("post_id", BigInteger, Identity(), primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="as it was signed: holds addresses"),
+    Column("events", Integer, comment="how many it told; null until applied"),
+    Column("applied_at", DateTime(timezone=True)),
+    Column("error", Text, comment="why it could not be read; such a post is kept and looked at by a person"),
+    Index("ix_webhook_post_waiting", "post_id", postgresql_where=text("applied_at is null")),
+    comment="what providers posted, as it came; bodies hold addresses, are never logged, and retention purges them",
+)
+
+event_key = Table(
+    "event_key",
+    metadata,
+    Column("key", Uuid, primary_key=True, comment="a hash of what names an event: its meaning, or the provider's id"),
+    Column("event", Uuid, nullable=False, comment="its own meaning: source_key of outcome, event of event_apart"),
+    comment="by which names the provider's events are known: told again under either, they are the same event",
+)
+
+event_apart = Table(
+    "event_apart",
+    metadata,
+    Column("event", Uuid, primary_key=True),
+    Column("why", Text, nullable=False),
+    Column("type", Text, comment="the provider's word, where it is one"),
+    Column("kind", Text, comment="ours, where there is one"),
+    Column("occurred_at", DateTime(timezone=True)),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("post_id", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False, comment="its place in the post, from 0"),
+    Column("provider_ref", Text, comment="the provider's id of the message, which begins with ours of it"),
+    Column("mark", LargeBinary, comment="keyed hash of the address, as in suppression"),
+    Column("withdraws", Boolean, nullable=False, comment="its customer says no to further mails"),
+    one_of("why", Apart),
+    Index("ix_event_apart_recorded_at", "recorded_at"),
+    comment="events that belong to no message of the ledger, or say what nobody knows yet",
 )

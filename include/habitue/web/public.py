@@ -1,4 +1,4 @@
-"""The public pages, the only ones that face the internet: unsubscribing by the link in a mail (RFC 8058), preferences.
+"""All that faces the internet: unsubscribing by the link in a mail (RFC 8058), preferences, what providers tell us.
 
 A link alone must do: no login, no cookie, no redirect. GET changes nothing, for scanners follow links; POST may come
 twice. A token that is not ours is answered like one that is, and does nothing. `app` is made from the environment when
@@ -8,8 +8,10 @@ it is first asked for (`uvicorn habitue.web.public:app`); `habitue public` serve
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from threading import Event, Thread
 from typing import Any, cast
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -26,12 +28,13 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from habitue import clock, preferences, tokens
+from habitue import clock, events, preferences, tokens
 from habitue.house import House
 from habitue.preferences import Choices, Said, Standing
 from habitue.settings import Language
 from habitue.tables import Channel
 from habitue.tokens import Scope
+from habitue.web import webhooks
 from habitue.web.door import UNREACHABLE, Allowance, Door, Shares
 from habitue.web.public_pages import NOBODY, Pages, wording_version
 
@@ -58,7 +61,7 @@ def create(house: House, now: Now, *, allowances: Mapping[str, Allowance] = ALLO
         Route("/public.css", desk.style, methods=["GET"]),
         Route("/robots.txt", robots, methods=["GET"]),
         Route("/healthz", desk.health, methods=["GET"]),
-        # What providers tell us: `*webhooks.routes(house, now)`.
+        *webhooks.routes(house, now),
     ]
     made = Starlette(
         routes=routes,
@@ -67,9 +70,25 @@ def create(house: House, now: Now, *, allowances: Mapping[str, Allowance] = ALLO
             Middleware(Door, allowances=dict(allowances), refusal=desk.refusal, shares=Shares()),
         ],
         exception_handlers={HTTPException: desk.refused},
+        lifespan=_applying(house, now) if house.webhook_keys else None,
     )
     made.router.redirect_slashes = False
     return made
+
+
+def _applying(house: House, now: Now) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """While the app is up a thread applies what providers post."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        stop = Event()
+        thread = Thread(target=events.applier, args=(house, now, stop), name="events", daemon=True)
+        thread.start()
+        yield
+        stop.set()
+        await run_in_threadpool(thread.join, 20)
+
+    return lifespan
 
 
 def __getattr__(name: str) -> Any:
