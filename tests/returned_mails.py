@@ -158,7 +158,7 @@ Last-Attempt-Date: Thu, 1 Oct 2026 08:00:01 +0200""",
 
 
 def verp(message_id: object, status: str = "5.1.1") -> bytes:
-    """Nothing of our mail is sent back and the recipient is called otherwise: the return path alone says which it was."""
+    """Nothing of our mail is sent back and the recipient is called otherwise: only the return path tells."""
     local, _, domain = RETURN_PATH.partition("@")
     return report(
         f"""Reporting-MTA: dns; gw.example.fr

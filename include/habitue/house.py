@@ -35,6 +35,7 @@ class House:
     database_url: str
     secret_setting: str | None = None
     access: Access = field(default_factory=Access)
+    imap_password: str | None = field(default=None, repr=False)
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -52,6 +53,7 @@ class House:
         HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
         HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
+        HABITUE_IMAP_PASSWORD  opens the mailbox of sender.returns; or …_FILE
         """
         spec = _source(settings)
         shop = _shop(spec, settings)
@@ -66,6 +68,7 @@ class House:
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
             access=_access(settings, shop.sender.kind),
+            imap_password=_secret(settings, "HABITUE_IMAP_PASSWORD"),
         )
 
     @cached_property

@@ -34,11 +34,11 @@ _ASKS = frozenset(
         arret, arretez, opt out, optout, opt me out, take me off your list
         unsubscribe, unsubscribe me, unsubscribe now, i want to unsubscribe, i would like to unsubscribe
         remove, remove me, remove me from your list, remove me from this list
-        desabonnement, demande de desabonnement, desabonner, se desabonner, me desabonner, de me desabonner, desabonnez moi
-        je me desabonne, je veux me desabonner, je voudrais me desabonner, je souhaite me desabonner
+        desabonnement, demande de desabonnement, desabonner, se desabonner, me desabonner, de me desabonner
+        desabonnez moi, je me desabonne, je veux me desabonner, je voudrais me desabonner, je souhaite me desabonner
         veuillez me desabonner, desinscription, demande de desinscription, desinscrire, se desinscrire
-        me desinscrire, de me desinscrire, desinscrivez moi, je me desinscris, je veux me desinscrire, je voudrais me desinscrire
-        je souhaite me desinscrire, veuillez me desinscrire
+        me desinscrire, de me desinscrire, desinscrivez moi, je me desinscris, je veux me desinscrire
+        je voudrais me desinscrire, je souhaite me desinscrire, veuillez me desinscrire
     """.strip().splitlines()
     for words in line.strip().split(", ")
 )
