@@ -270,7 +270,7 @@ class _Cells:
         if len(row) != len(self.columns):
             raise _BadRow("wrong_columns")
         cells = {name: cell.strip() for name, cell in zip(self.columns, row, strict=True) if name and cell.strip()}
-        if any("\n" in cell or "\r" in cell for cell in cells.values()):
+        if any("\n" in cell or "\r" in cell for cell in row):
             raise _BadRow("line_break")
         typed = {
             Channel.EMAIL: cells.get("email"),

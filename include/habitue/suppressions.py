@@ -53,6 +53,8 @@ class MarkKey:
 def email(address: str) -> str:
     """The canonical value of an e-mail address: NFC, without the white space around, lower case (letter by letter, as
     PostgreSQL does it: Python's own makes two letters of `İ`, and another `Σ` at the end of a word)."""
+    if address.isascii():
+        return "email:" + address.strip().lower()
     return "email:" + "".join(letter.lower()[0] for letter in unicodedata.normalize("NFC", address.strip()))
 
 
