@@ -169,4 +169,4 @@ def mirror(
             f"{count.lifted} lifted here since + {count.unreadable} unreadable + {count.ignored} left alone"
         )
     would = "would be " if dry_run else ""
-    say(f"{done.news} {would}suppressed here, {done.written} {would}written to SendGrid")
+    say(f"{done.news} {would}suppressed here, {done.written} {would}written to SendGrid, {done.refused} refused there")

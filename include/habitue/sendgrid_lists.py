@@ -1,6 +1,7 @@
 """SendGrid's own lists of who is not written to (v3 suppressions API): read page by page, and added to.
 
     2xx                               taken
+    400, 413 to several addresses     halved, until the one is found that it does not like; the others are taken
     400, 401, 403, 404, 405, 413      the key, its rights or a setting is wrong: given up
     429, 5xx, no connection, silence  tried again, not before X-RateLimit-Reset; in the end given up, to be tried later
 
@@ -29,6 +30,14 @@ LARGEST = 8_000_000
 GLOBAL = "/v3/asm/suppressions/global"
 
 
+REFUSED_IN_A_ROW = 10
+"""So many addresses refused and none taken: the fault is not theirs."""
+
+
+class _Disliked(SendError):
+    """SendGrid takes the key, but not what was asked."""
+
+
 class _Again(Exception):
     """The request may be made again: why, and in how many seconds at the earliest."""
 
@@ -46,6 +55,9 @@ class Lists:
     timeout: float = 60
     patience: Patience = field(default_factory=Patience)
     page: int = PAGE
+    refused: int = 0
+    """addresses that SendGrid would not have"""
+    taken: int = 0
 
     async def __aenter__(self) -> Lists:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
@@ -86,7 +98,18 @@ class Lists:
 
     async def add(self, addresses: Sequence[str]) -> None:
         """Puts these addresses on the list of those whom SendGrid writes to for nobody of this account."""
-        await self._asked("POST", GLOBAL, json={"recipient_emails": list(addresses)})
+        try:
+            await self._asked("POST", GLOBAL, json={"recipient_emails": list(addresses)})
+            self.taken += len(addresses)
+        except _Disliked:
+            if len(addresses) > 1:
+                middle = len(addresses) // 2
+                await self.add(addresses[:middle])
+                await self.add(addresses[middle:])
+                return
+            self.refused += 1
+            if not self.taken and self.refused >= REFUSED_IN_A_ROW:
+                raise
 
     async def _asked(self, method: str, path: str, **what: Any) -> Any:
         """The answer's content. SendError where there is none after so many tries, or where asking again can't help."""
@@ -123,7 +146,8 @@ class Lists:
         if status >= 500 or status == 408:
             raise _Again(str(status))
         if not 200 <= status < 300:
-            raise SendError(
+            error = _Disliked if status in (400, 413) else SendError
+            raise error(
                 f"SendGrid answered {status} at {path}: the key or its rights (to read and write suppressions) are "
                 "wrong; see HABITUE_SENDGRID_KEY and sender.sendgrid in shop.yaml",
                 permanent=True,

@@ -57,6 +57,8 @@ class ListCount:
 class Mirrored:
     lists: dict[str, ListCount] = field(default_factory=lambda: {name: ListCount() for name in LISTS})
     written: int = 0
+    refused: int = 0
+    """addresses of ours that SendGrid would not have"""
 
     @property
     def news(self) -> int:
@@ -182,11 +184,12 @@ async def _write(
     on_progress: Callable[[str], object],
 ) -> None:
     """What they don't know, of present customers, goes onto their global list."""
-    untold = connection.execute(
-        statement("suppressions/untold"), {"key": key.id}, execution_options={"yield_per": lists.page}
-    )
-    for rows in untold.partitions():
-        if not dry_run:
-            await lists.add([row.email for row in rows])
-        done.written += len(rows)
-        on_progress(f"written to SendGrid: {done.written:,}")
+    piecemeal = {"yield_per": lists.page}
+    with connection.execute(statement("suppressions/untold"), {"key": key.id}, execution_options=piecemeal) as untold:
+        for rows in untold.partitions(lists.page):
+            if not dry_run:
+                await lists.add([row.email for row in rows])
+            done.refused = lists.refused
+            done.written += len(rows)
+            on_progress(f"written to SendGrid: {done.written:,}")
+    done.written -= done.refused
