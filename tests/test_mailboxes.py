@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from habitue.errors import MailboxError, SettingError
+from habitue.house import House
 from habitue.mail_parts import LARGEST
 from habitue.mailboxes import BATCH, Imap, Maildir, open_mailbox
 from habitue.shop import ImapSettings, ReturnsSettings, load_shop
@@ -207,6 +208,16 @@ def test_a_wrong_setting_is_a_sentence(returns: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=r"sender\.returns") as said:
         load_shop(overrides={"sender": {"returns": returns}})
     assert SECRET not in str(said.value)
+
+
+@pytest.mark.parametrize("in_a_file", [True, False])
+def test_the_password_stands_in_the_environment_or_in_a_file(tmp_path: Path, in_a_file: bool) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    name = "HABITUE_IMAP_PASSWORD"
+    given = {f"{name}_FILE": str(tmp_path / "secret")} if in_a_file else {name: SECRET}
+    house = House.of({"HABITUE_DATABASE_URL": "postgresql://nowhere/", "HABITUE_OUT": str(tmp_path), **given})
+    assert house.imap_password == SECRET
+    assert SECRET not in repr(house)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -390,3 +390,33 @@ def test_the_command_tells_counts_and_rules_and_nobody_s_name(
 
 def test_a_shop_without_a_mailbox_is_told_so(ops: Ops) -> None:
     assert "sender.returns in shop.yaml names no mailbox" in str(ops.tries("returns", "read").exception)
+
+
+def test_follow_goes_on_whatever_the_mailbox_does_and_lists_each_mail_once(
+    ops: Ops, town: Engine, sent: dict[str, UUID], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = maildir(tmp_path / "box", mails.QMAIL)
+    monkeypatch.setattr("habitue.sources.load_shop", lambda **_: shop_with(folder))
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        """Between two looks: the folder is away for one of them, then Anna's bounce arrives."""
+        looks.append(seconds)
+        match len(looks):
+            case 1:
+                folder.rename(tmp_path / "away")
+            case 2:
+                (tmp_path / "away").rename(folder)
+                (folder / "new" / "9999.host").write_bytes(mails.postfix(sent[ANNA]))
+            case 4:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("habitue.cli_returns.time.sleep", sleep)
+    done = ops.tries("returns", "read", "--follow", "--every", "7")
+    assert looks == [7.0] * 4
+    assert done.exit_code == 130
+    assert done.output.count("0000.host") == 1
+    assert "can't be read or written" in done.output
+    assert "it is tried again in 7 s" in done.output
+    assert "1 read = 1 hard bounces" in done.output
+    assert len(suppressed(town)) == 1
