@@ -122,7 +122,7 @@ def _planned(house: House, name: str) -> list[str]:
 
 
 def _move_on(house: House, later: Any) -> None:
-    """What a week brings: objections and consents, wishes, a complaint, a suppression, a refusal, a closed hold, news."""
+    """What a week brings: objections, consents, wishes, a complaint, a suppression, a refusal, a closed hold, news."""
     with house.engine.begin() as connection:
         everyone = connection.scalars(text("select customer_id from customer order by customer_id")).all()
         said = [event(who, way, "withdrawn", later) for who in everyone[::2] for way in ("letter", "email", "call")]

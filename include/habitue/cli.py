@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from habitue import cli_campaigns, cli_events, cli_holds, cli_plan, cli_public, cli_runs, cli_trace
+from habitue import cli_campaigns, cli_events, cli_holds, cli_plan, cli_public, cli_returns, cli_runs, cli_trace
 from habitue.errors import HabitueError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ cli_runs.mount(app)
 cli_holds.mount(app)
 app.command()(cli_public.public)
 cli_events.mount(app)
+cli_returns.mount(app)
 app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
 app.command()(cli_trace.replay)

@@ -7,6 +7,7 @@
     ├── LedgerError              counts that do not add up, a run that is not what was asked for
     ├── TemplateError            a text can't be rendered: unknown word, missing language
     ├── SendError(permanent=…)   a provider refused; permanent says that trying again can't help
+    ├── MailboxError             the mailbox of returned mail can't be read
     └── Waiting(why, until)      nothing may leave now, by somebody's word or by the clock; later it may
 
 No message holds a name, an address, an e-mail or a number: ids and rules only.
@@ -45,6 +46,10 @@ class SendError(HabitueError):
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class MailboxError(HabitueError):
+    pass
 
 
 class Waiting(HabitueError):

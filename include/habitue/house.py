@@ -37,13 +37,14 @@ class House:
     source: SourceSpec
     shop: Shop
     out: Path
-    database_url: str
-    secret_setting: str | None = None
+    database_url: str = field(repr=False)
+    secret_setting: str | None = field(default=None, repr=False)
     access: Access = field(default_factory=Access)
-    newer_token_keys: tuple[bytes, ...] = ()
+    newer_token_keys: tuple[bytes, ...] = field(default=(), repr=False)
     proxies: tuple[str, ...] = ()
     """whose word the public pages take for where a request comes from: addresses or networks"""
     webhook_keys: str | None = None
+    imap_password: str | None = field(default=None, repr=False)
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -67,6 +68,7 @@ class House:
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
         HABITUE_SENDGRID_WEBHOOK_KEY   the public keys of SendGrid's signed event webhook, as its page shows them (or
                          …_FILE): several, with a space or a line between, while one takes the other's place
+        HABITUE_IMAP_PASSWORD  opens the mailbox of sender.returns; or …_FILE
         """
         spec = _source(settings)
         shop = _shop(spec, settings)
@@ -84,6 +86,7 @@ class House:
             newer_token_keys=_token_keys(_secret(settings, "HABITUE_TOKEN_KEYS") or ""),
             proxies=_proxies(settings.get("HABITUE_PROXIES") or ""),
             webhook_keys=_secret(settings, "HABITUE_SENDGRID_WEBHOOK_KEY"),
+            imap_password=_secret(settings, "HABITUE_IMAP_PASSWORD"),
         )
 
     @cached_property

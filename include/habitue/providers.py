@@ -72,6 +72,7 @@ def _smtp(settings: SmtpSettings, access: Access, *, name: str) -> Smtp:
         connections=settings.connections,
         limits=settings.limits,
         signer=Signer.of(settings.dkim) if settings.dkim else None,
+        return_path=settings.return_path,
     )
 
 

@@ -142,9 +142,9 @@ class SendGrid:
             given = headers.get("X-Message-Id", "")
             bag.accepted(parcel, given if _ID.fullmatch(given) else None)
             if headers.get("X-RateLimit-Remaining") == "0":
-                bag.suspend(_seconds_to_reset(headers), "SendGrid: its rate limit is used up")
+                bag.suspend(seconds_to_reset(headers), "SendGrid: its rate limit is used up")
         elif status == 429:
-            wait = _seconds_to_reset(headers)
+            wait = seconds_to_reset(headers)
             bag.suspend(wait, "SendGrid: 429, its rate limit is used up")
             bag.again(parcel, "SendGrid: 429", wait=wait)
         elif status >= 500 or status == 408:
@@ -241,7 +241,7 @@ async def _wrong_field(response: ClientResponse) -> str:
     return found if isinstance(found, str) and _FIELD.fullmatch(found) and found != "null" else ""
 
 
-def _seconds_to_reset(headers: Mapping[str, str]) -> float:
+def seconds_to_reset(headers: Mapping[str, str]) -> float:
     """X-RateLimit-Reset: the seconds left or, on older pages, a Unix time, told apart by the answer's own Date."""
     try:
         reset = float(headers.get("X-RateLimit-Reset", "0"))

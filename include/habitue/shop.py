@@ -16,6 +16,9 @@ from habitue.settings import Strict as Strict
 from habitue.settings import Timezone, merge, validate
 from habitue.settings import read_yaml as read_yaml
 
+FOLDER = r"^[A-Za-z0-9._-][A-Za-z0-9._/ -]*$"
+"""A mail folder's name."""
+
 
 class Letterhead(Strict):
     accent: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
@@ -44,7 +47,8 @@ class DkimSettings(Strict):
 
 class SmtpSettings(Strict):
     """A mail server. Its password is HABITUE_SMTP_PASSWORD; `limits` are by the recipient's domain, `*` for all mails
-    together; `timeout`: seconds for an answer, five times that after a whole mail."""
+    together; `timeout`: seconds for an answer, five times that after a whole mail. `return_path`: where reports come
+    back to, as `b+<message id>@…` for `b@…`; without it, to sender.from_address."""
 
     host: str = Field(pattern=r"^[A-Za-z0-9._:-]+$")
     port: int = Field(587, ge=1, le=65535)
@@ -55,6 +59,7 @@ class SmtpSettings(Strict):
     timeout: float = Field(60, gt=0)
     limits: dict[str, Limit] = Field(default_factory=dict)
     dkim: DkimSettings | None = None
+    return_path: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,27}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> SmtpSettings:
@@ -72,6 +77,34 @@ class SendGridSettings(Strict):
     sandbox: bool = False
 
 
+class ImapSettings(Strict):
+    """An IMAP folder, always by TLS. Its password is HABITUE_IMAP_PASSWORD; `timeout` in seconds."""
+
+    host: str = Field(pattern=r"^[A-Za-z0-9._:-]+$")
+    port: int = Field(993, ge=1, le=65535)
+    security: Literal["tls", "starttls"] = "tls"
+    username: str = Field(pattern=r"^[\x20-\x7e]+$")
+    folder: str = Field("INBOX", pattern=FOLDER)
+    ca_file: Path | None = None
+    timeout: float = Field(60, gt=0)
+
+
+class ReturnsSettings(Strict):
+    """The mailbox where bounces, complaints and replies arrive: a maildir or an IMAP folder. `done_folder`: where mails
+    go that are dealt with; `person_folder`: those that a person must read. Without these they stay, read or unread."""
+
+    maildir: Path | None = None
+    imap: ImapSettings | None = None
+    done_folder: str | None = Field(None, pattern=FOLDER)
+    person_folder: str | None = Field(None, pattern=FOLDER)
+
+    @model_validator(mode="after")
+    def _one_mailbox(self) -> ReturnsSettings:
+        if (self.maildir is None) == (self.imap is None):
+            raise ValueError("returns needs either maildir or imap")
+        return self
+
+
 class SenderSettings(Strict):
     kind: Literal["outbox", "smtp", "sendgrid"] = "outbox"
     from_name: str
@@ -81,6 +114,7 @@ class SenderSettings(Strict):
     unsubscribe_url: str = Field(pattern=r"^https://[^?#]+/u/$")
     smtp: SmtpSettings | None = None
     sendgrid: SendGridSettings = SendGridSettings()
+    returns: ReturnsSettings | None = None
 
     @property
     def preferences_url(self) -> str:

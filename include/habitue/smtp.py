@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from habitue.errors import SendError
 from habitue.mime import Mail, envelope, write
 from habitue.postbag import Parcel, Patience, Postbag
+from habitue.return_paths import naming
 from habitue.senders import Receipts
 from habitue.shop import Limit
 from habitue.signatures import Signer
@@ -44,13 +45,15 @@ class Letter(Parcel):
 
 @dataclass
 class Smtp:
-    """Carries mails to one mail server. Connections stay open between batches, until `close`."""
+    """Carries mails to one mail server. Connections stay open between batches, until `close`. `return_path`: the
+    envelope's sender, to which each mail's id is added; without it, the mail's own From."""
 
     server: Server
     connections: int = 8
     limits: Mapping[str, Limit] = field(default_factory=dict)
     signer: Signer | None = None
     patience: Patience = field(default_factory=Patience)
+    return_path: str | None = None
 
     idempotent = False
 
@@ -158,6 +161,8 @@ class Smtp:
                 continue
             if self.signer is not None:
                 content = self.signer.sign(content)
+            if self.return_path is not None:
+                sender = naming(self.return_path, mail.message_id)
             letter.commands = (f"MAIL FROM:<{sender}>\r\n".encode(), f"RCPT TO:<{recipient}>\r\n".encode(), b"DATA\r\n")
             letter.content = content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
             return letter
