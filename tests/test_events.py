@@ -6,8 +6,9 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
@@ -428,6 +429,16 @@ def test_any_order_any_repetition_and_any_split_into_posts_end_the_same(
         wanted = State.ACCEPTED if who in left else State.REFUSED if who in spoken else State.UNKNOWN
         assert at_once["states"][who][1] == wanted
     assert at_once["waiting"] is None
+
+
+def test_two_events_that_a_third_telling_joins_are_one_whichever_comes_first(desk: Connection) -> None:
+    early, late = Telling(2, "delivered", 1, 0, "a"), Telling(2, "delivered", 2, 0, "b")
+    link = replace(late, given_id="a")
+    again = replace(late, given_id="c")
+    for order in permutations((early, late, link)):
+        found = end_state(desk, [[one] for one in (*order, again)], [1, 1, 1, 1])
+        assert [(one, at) for one, _, at, _ in found["outcomes"]] == [(MESSAGES[2], AT + timedelta(seconds=1))], order
+        assert found["shard"].delivered == 1
 
 
 # Several at once, and trouble
