@@ -23,6 +23,7 @@ from jinja2 import TemplateError as JinjaError
 
 from habitue.calls import shop_words
 from habitue.errors import TemplateError
+from habitue.sandbox import limited
 from habitue.shop import INCLUDE, Language, Shop
 from habitue.texts import NO_BREAK, Text, environment, load_text
 
@@ -135,7 +136,7 @@ class EmailTemplate:
         template = self._copy.template
         try:
             context = template.new_context(known)
-            written = {name: "".join(root(context)).strip() for name, root in template.blocks.items()}
+            written = {name: limited(root(context)).strip() for name, root in template.blocks.items()}
         except Exception:
             # The slow way says which block and which word; should it find nothing, its answer is the right one.
             written = {name: self._copy.render(name, known) for name in template.blocks}
