@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -72,13 +73,24 @@ class SendGridSettings(Strict):
     sandbox: bool = False
 
 
+def _preferences_url(known: dict[str, Any]) -> str | None:
+    """Beside the page that unsubscribes: https://u.shop.example/u/ → https://u.shop.example/p/."""
+    return urljoin(known["unsubscribe_url"], "../p/") if "unsubscribe_url" in known else None
+
+
 class SenderSettings(Strict):
+    """Who writes, and where a reader may say no. `unsubscribe_url` and `preferences_url` are the public app's pages, to
+    which a mail adds its token: by default the second stands beside the first; null leaves its link out of the mails.
+    `unsubscribe_mailto`: an address whose mails `habitue returns` reads, offered beside the one-click link."""
+
     kind: Literal["outbox", "smtp", "sendgrid"] = "outbox"
     from_name: str
     from_address: str
     reply_to: str
     domain: str = Field(pattern=r"^[A-Za-z0-9.-]+$")
     unsubscribe_url: str = Field(pattern=r"^https://.+/$")
+    preferences_url: str | None = Field(default_factory=_preferences_url, pattern=r"^https://.+/$")
+    unsubscribe_mailto: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$")
     smtp: SmtpSettings | None = None
     sendgrid: SendGridSettings = SendGridSettings()
 
@@ -87,6 +99,10 @@ class SenderSettings(Strict):
         if self.kind == "smtp" and self.smtp is None:
             raise ValueError("kind smtp needs the block smtp with at least host")
         return self
+
+    def preferences_link(self, unsubscribe_link: str) -> str | None:
+        """The page of preferences for whom the link would unsubscribe: the same token."""
+        return self.preferences_url and self.preferences_url + unsubscribe_link.rpartition("/")[2]
 
 
 class SegmentSettings(Strict):
