@@ -1,7 +1,7 @@
 """A shop's two colours as the schemes of its mails and pages, legible by day and by night whatever the shop chose.
 
-Words reach 4.5 to 1 against what they stand on (WCAG 2.2, 1.4.3): a colour that does not is taken towards black or white
-until it does. Colours are `#rrggbb`.
+Words reach 4.5 to 1 against what they stand on (WCAG 2.2, 1.4.3): a colour that does not is taken towards black or
+white until it does. Colours are `#rrggbb`.
 """
 
 from __future__ import annotations

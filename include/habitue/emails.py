@@ -21,8 +21,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template, TemplateSyntaxError
 from jinja2 import TemplateError as JinjaError
-from jinja2 import TemplateSyntaxError
 from markupsafe import Markup
 
 from habitue.calls import shop_words
@@ -57,11 +57,13 @@ _MARK = re.compile(r"7slot7([a-z_]+)7slot7")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A mail's content: `subject` on one line, `text` and `html` as the two parts."""
+    """A mail's content: `subject` on one line, `text` and `html` as the two parts, and the `preheader` that stands in
+    the second, which inboxes show behind the subject."""
 
     subject: str
     text: str
     html: str
+    preheader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class EmailTemplate:
         html = self._layout.html.fill({slot: _escaped(value) for slot, value in words.items()})
         if len(html) > LARGEST // 4 and len(html.encode(errors="replace")) > LARGEST:
             raise TemplateError(f"{self._name}: over {LARGEST} bytes of HTML, mail programs would cut it; shorten it")
-        return Rendered(subject=written["subject"], text=text, html=html)
+        return Rendered(subject=written["subject"], text=text, html=html, preheader=written["preheader"])
 
     def _written(self, known: dict[str, Any]) -> dict[str, str]:
         """Every block of the copy, plain. One Jinja context serves all: making it costs more than using it."""
@@ -247,7 +249,7 @@ def _whole(ending: str, known: Mapping[str, Any], folder: Path) -> str:
 def _fixed(file: Path, known: Mapping[str, Any], *, html: bool) -> str:
     name = f"emails/{file.relative_to(FOLDER).as_posix()}"
     try:
-        written = environment(html=html).from_string(file.read_text("utf-8")).render(known)
+        written = _compiled_template(file.read_text("utf-8"), html).render(known)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
     except JinjaError as error:
@@ -255,6 +257,11 @@ def _fixed(file: Path, known: Mapping[str, Any], *, html: bool) -> str:
     except FileNotFoundError:
         raise TemplateError(f"{name}: no such file; a layout has a part in HTML and one in text") from None
     return Markup(written) if html else written.rstrip("\n")  # noqa: S704 - its data was escaped when it was rendered
+
+
+@lru_cache(maxsize=64)
+def _compiled_template(source: str, html: bool) -> Template:
+    return environment(html=html).from_string(source)
 
 
 @lru_cache(maxsize=32)
@@ -265,7 +272,9 @@ def _compiled(mjml: str) -> str:
     try:
         return re.sub(r"\s*\n\s*", " ", mjml2html(mjml)).strip()
     except ValueError as error:
-        raise TemplateError(f"emails/layout.mjml: {error}") from None
+        where = re.search(r"(\d+):(\d+)$", str(error))
+        words = f" ({mjml[int(where[1]) : int(where[2])].strip()})" if where else ""
+        raise TemplateError(f"emails/layout.mjml: {error}{words}") from None
 
 
 def _frame(name: str, layout: str, *, html: bool) -> Frame:
