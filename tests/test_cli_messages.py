@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from sqlalchemy import text
 
 from habitue import proofs, screenshots
 from habitue.emails import EmailTemplate
 from habitue.errors import LedgerError, SettingError
+from habitue.house import House
 from habitue.proofs import Proof
 from habitue.shop import load_shop
 from habitue.tables import Channel
+from test_runs import ON, house, night  # noqa: F401
 
 SHOP = load_shop()
-ON = date(2026, 10, 1)
 PLAIN = {"PATH": "/nowhere", "COLUMNS": "200", "NO_COLOR": "1", "HOME": "/nonexistent"}
 CHROMIUM = screenshots.browser()
 
@@ -34,8 +34,7 @@ def test_a_mail_for_anna_is_written_with_what_inboxes_show_of_it(tmp_path: Path)
     done = habitue("preview", "quarterly/lapsed", "--lang", "en", "--out", "seen", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     html = (tmp_path / "seen" / "quarterly-lapsed.en.anna.html").read_text("utf-8")
-    text = (tmp_path / "seen" / "quarterly-lapsed.en.anna.txt").read_text("utf-8")
-    for part in (html, text):
+    for part in (html, (tmp_path / "seen" / "quarterly-lapsed.en.anna.txt").read_text("utf-8")):
         assert "Dear Ms\xa0Lefèvre," in part
         assert "https://u.maison-tilleul.example/u/sample" in part
         assert "€10 off your next basket" in part
@@ -51,6 +50,7 @@ def test_without_a_name_or_with_a_wrong_one_it_says_which_there_are(tmp_path: Pa
     listed = habitue("preview", cwd=tmp_path)
     assert listed.returncode == 0
     assert {"emails/quarterly/lapsed", "letters/winback/lapsed", "calls/winback"} <= set(listed.stdout.split())
+    assert "gaspard            a particle with an apostrophe" in listed.stdout
     wrong = habitue("preview", "quarterly/nothing", cwd=tmp_path)
     assert wrong.returncode == 1
     assert "no text is called quarterly/nothing; there are:" in wrong.stderr
@@ -59,7 +59,6 @@ def test_without_a_name_or_with_a_wrong_one_it_says_which_there_are(tmp_path: Pa
     assert stranger.returncode == 1
     assert "no sample is called stranger" in stranger.stderr
     assert "gaspard" in stranger.stderr
-    assert "gaspard" in habitue("preview", "--sample", "list", cwd=tmp_path).stdout
     assert not (tmp_path / "var").exists()
 
 
@@ -81,11 +80,37 @@ def test_letters_and_call_scripts_have_proofs_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("template", proofs.templates(Channel.EMAIL))
 def test_every_mail_can_be_made_for_every_sample(template: str, name: str) -> None:
     for language in SHOP.languages:
-        mail = Proof(proofs.sample(name), language, None, ON, SHOP).email(
-            EmailTemplate.load(template, language, SHOP)
-        )
+        mail = Proof(proofs.sample(name), language, None, ON, SHOP).email(EmailTemplate.load(template, language, SHOP))
         assert "None" not in mail.text + mail.html
         assert " ," not in mail.text
+
+
+def test_a_customer_of_the_base_is_taken_with_what_the_snapshot_knows(house: House, tmp_path: Path) -> None:  # noqa: F811
+    with house.engine.begin() as connection:
+        known = connection.execute(
+            text(
+                "select customer_id, language, last_name from customer join segment using (customer_id) "
+                "where last_name is not null and lifetime_days > 1 and gone is null limit 1"
+            )
+        ).one()
+        connection.execute(text("update customer set gone = 'erased' where customer_id <> :id"), {"id": known[0]})
+        erased = connection.execute(text("select customer_id from customer where gone = 'erased' limit 1")).scalar_one()
+    someone = proofs.customer(house, known.customer_id)
+    assert someone.last_name == known.last_name
+    assert someone.facts.purchases > 1
+    assert someone.facts.favourite
+    for nobody in (erased, "nobody"):
+        with pytest.raises(LedgerError, match=f"customer {nobody} is not in the base"):
+            proofs.customer(house, nobody)
+    url = house.engine.url.render_as_string(hide_password=False)
+    settings = {"HABITUE_DATABASE_URL": url, "HABITUE_OUT": str(house.out), "HABITUE_SECRET": "for tests only"}
+    words = ["preview", "quarterly/lapsed", "--customer", known.customer_id, "--out", "seen"]
+    done = habitue(*words, cwd=tmp_path, **settings)
+    assert done.returncode == 0, done.stderr
+    assert known.last_name not in done.stdout
+    for file in (tmp_path / "seen").iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert "u/sample" in file.read_text("utf-8")
 
 
 def test_the_samples_show_what_is_hard_about_people() -> None:

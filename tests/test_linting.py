@@ -135,7 +135,7 @@ MISTAKES: list[tuple[Callable[[House], None], str, int, Severity, str]] = [
     (put("offer.mjml", "<mj-button", PICTURE.replace("https:", "http:") + "<mj-button"),
      "offer.mjml", 7, ERROR, "a picture without https"),
     (put("layout.mjml", "<h1", "<h1>Maison Tilleul</h1><h1"), "layout.mjml", 44, ERROR, "2 headings <h1>: a mail"),
-    (put("layout.mjml", "<mj-body", "<mj-bodice"), "layout.mjml", 1, ERROR, "bodice"),
+    (put("layout.mjml", "<mj-body", "<mj-bodice"), "layout.mjml", 1, ERROR, "unexpected .*<mj-"),
     (put(FR, "Nous avons", "mots " * 13_000), FR, 1, ERROR, "over 100000 bytes of HTML|over 65536 characters"),
     (put(FR, "Nous avons", "longs mots " * 6_000), FR, 1, ERROR, "over 100000 bytes of HTML|over 65536 characters"),
     (put(FR, "Nous avons", "mots " * 12_800), FR, 4, WARNING, "bytes of HTML, near the 100000"),

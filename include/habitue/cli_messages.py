@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,10 +25,12 @@ def mount(app: typer.Typer) -> None:
 def preview(
     template: Annotated[
         str | None,
-        typer.Argument(help="quarterly/lapsed, letters/quarterly/lapsed, calls/winback; default: list all."),
+        typer.Argument(
+            help="quarterly/lapsed, letters/quarterly/lapsed, calls/winback; default: list all, and the samples."
+        ),
     ] = None,
     customer: Annotated[str | None, typer.Option(help="A customer of the base, by id in the shop's data.")] = None,
-    sample: Annotated[str, typer.Option(help="A person who does not exist; `list` names them.")] = "anna",
+    sample: Annotated[str, typer.Option(help="A person who does not exist.")] = "anna",
     lang: Annotated[Lang | None, typer.Option(help="The language; default: the reader's own.")] = None,
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("var/previews"),
     dark: Annotated[bool, typer.Option("--dark", help="The picture as a screen shows it by night.")] = False,
@@ -42,12 +43,7 @@ def preview(
     from habitue.house import House
 
     if template is None:
-        for channel, name in _texts():
-            console.print(f"{channel}/{name}", markup=False)
-        return
-    if sample == "list":
-        for name, someone in proofs.samples().people.items():
-            console.print(f"{name:<18} {someone.about}", markup=False)
+        console.print(f"texts:\n{proofs.every_text()}\nsamples:\n{proofs.every_sample()}", markup=False)
         return
     channel, name = proofs.find(template)
     if customer is None:
@@ -68,14 +64,6 @@ def preview(
         case _:
             _call(proof, name, out / stem)
     _complain(proof, channel.value, name)
-
-
-def _texts() -> Iterator[tuple[str, str]]:
-    from habitue import proofs
-    from habitue.campaigns import FOLDERS
-
-    for channel, folder in FOLDERS.items():
-        yield from ((folder, name) for name in proofs.templates(channel))
 
 
 def _email(proof: Proof, name: str, stem: Path, *, dark: bool) -> None:

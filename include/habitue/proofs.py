@@ -94,16 +94,24 @@ def find(wanted: str) -> tuple[Channel, str]:
         for one in (wanted, wanted.removeprefix(f"{folder}/")):
             if one in names and (one == wanted or wanted.startswith(f"{folder}/")):
                 return channel, one
-    known = [f"{FOLDERS[channel]}/{one}" for channel in Channel for one in templates(channel)]
-    raise SettingError(f"no text is called {wanted}; there are:\n" + "\n".join(f"  {one}" for one in sorted(known)))
+    raise SettingError(f"no text is called {wanted}; there are:\n{every_text()}")
+
+
+def every_text() -> str:
+    """The names of all texts, one a line."""
+    return "\n".join(f"  {FOLDERS[channel]}/{one}" for channel in Channel for one in templates(channel))
+
+
+def every_sample() -> str:
+    """The names of the samples and what each shows, one a line."""
+    return "\n".join(f"  {one:<18} {person.about}" for one, person in samples().people.items())
 
 
 def sample(wanted: str) -> Person:
     """A sample by name; SettingError with all there are."""
     people = samples().people
     if wanted not in people:
-        known = "\n".join(f"  {one:<18} {person.about}" for one, person in people.items())
-        raise SettingError(f"no sample is called {wanted}; there are:\n{known}")
+        raise SettingError(f"no sample is called {wanted}; there are:\n{every_sample()}")
     return people[wanted]
 
 
