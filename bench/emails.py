@@ -47,6 +47,7 @@ def context(number: int) -> dict[str, object]:
             "url": f"https://www.maison-tilleul.example/o/{number:010}",
         },
         "unsubscribe_url": LINK,
+        "preferences_url": LINK,
     }
 
 

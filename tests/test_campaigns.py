@@ -295,6 +295,15 @@ def test_the_hash_of_the_templates_is_over_every_text_that_may_be_used(tmp_path:
     assert plain.template_sha256(SHOP.languages) != with_then.template_sha256(SHOP.languages)
 
 
+def test_the_hash_of_the_templates_is_over_the_partials_too() -> None:
+    shared = {f"templates/emails/{name}" for name in ("layout.mjml", "header.mjml", "footer.txt.j2", "layout.fr.j2")}
+    own = {"templates/emails/private_event/offer.mjml", "templates/emails/private_event/offer.txt.j2"}
+    evening, quarter = (find_campaign(name, SHOP) for name in ("private_event", "quarterly_letter"))
+    assert shared | own <= evening.template_files(SHOP.languages).keys()
+    assert shared <= quarter.template_files(SHOP.languages).keys()
+    assert not own & quarter.template_files(SHOP.languages).keys()
+
+
 def test_those_who_were_not_reached_get_the_next_channel(tmp_path: Path) -> None:
     more = "rest_days: 60\nthen: {channel: letter, template: winback/lapsed, after_days: 14}\n"
     campaign = load_campaign(spring(tmp_path, ("0 8 5 * *", "30 9,18 5 * *"), more=more), SHOP)

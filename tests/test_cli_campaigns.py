@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def test_all_that_is_shipped_is_in_order(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "✓ include/shop.yaml"
     assert {"✓ include/campaigns/quarterly_letter.yaml", "✓ include/sources/online_retail.yaml"} <= set(lines)
-    assert "✗" not in done.stdout
+    assert "✓ include/templates" in lines
+    assert not re.search("✗|!|warning", done.stdout)
 
 
 def test_everything_wrong_in_every_file_is_said_at_once(project: Path) -> None:
@@ -64,10 +66,24 @@ def test_everything_wrong_in_every_file_is_said_at_once(project: Path) -> None:
     assert "include/campaigns/quarterly_letter.yaml, line 4: title.en: is missing" in said
     assert "✗ include/sources/demo_shop.yaml" in said
     assert "colour: unknown key" in said
-    assert "emails/quarterly/regular_light.fr.j2: unknown words weather" in said
+    assert "emails/quarterly/regular_light.fr.j2, line 1: unknown word weather; there are customer, facts" in said
     assert "letters/quarterly/regular_heavy.en.j2: no block 'closing'" in said
     assert "✓ include/sources/online_retail.yaml" in said
     assert "Traceback" not in done.stderr
+
+
+def test_a_warning_is_shown_and_does_not_fail(project: Path) -> None:
+    mail = project / "include" / "templates" / "emails" / "quarterly" / "lapsed.fr.j2"
+    mail.write_text(mail.read_text("utf-8").replace("{% block closing %}", "{% block closing %}\nVenez! "))
+    before = habitue("check", "include/campaigns/winback_calls.yaml", cwd=project, PYTHONPATH=str(project / "include"))
+    assert before.stdout == "✓ include/campaigns/winback_calls.yaml\n"
+    for which in ("include/campaigns/quarterly_letter.yaml", "include/templates/emails/quarterly/lapsed.fr.j2"):
+        done = habitue("check", which, cwd=project, PYTHONPATH=str(project / "include"))
+        assert done.returncode == 0
+        said = " ".join(done.stdout.split())
+        assert "! include/templates/emails/quarterly/lapsed.fr.j2" in said
+        assert re.search(r"lapsed\.fr\.j2, line \d+: warning: French sets a space before ;", said)
+        assert said.endswith("1 to look at")
 
 
 def test_with_a_broken_shop_campaigns_are_still_read(project: Path) -> None:

@@ -6,24 +6,28 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from habitue import emails
-from habitue.emails import EmailTemplate, Rendered, luminance, mix, palettes
+from habitue.colours import contrast, legible, luminance, mix, palettes
+from habitue.emails import EmailTemplate, Rendered
 from habitue.errors import TemplateError
 from habitue.shop import load_shop
 
 SHOP = load_shop()
 COPIES = sorted(
     (f"{path.parent.name}/{path.name.split('.')[0]}", path.name.split(".")[1])
-    for path in emails.FOLDER.glob("*/*.j2")
-    if path.parent.name != "outbox"
+    for path in emails.FOLDER.glob("*/*.??.j2")
 )
 ONE_FOR_ALL = ["birthday/coming", "private_event/invitation", "thank_you/first_purchase", "we_miss_you/slowing_down"]
 """Texts that are the same for every group."""
 LINK = "https://u.maison-tilleul.example/u/" + "k" * 43
+PREFERENCES = "https://u.maison-tilleul.example/p/" + "k" * 43
 OFFERS = {
     "fr": "Une infusion de saison vous attend en boutique, à notre invitation.",
     "en": "A seasonal infusion is waiting for you at the shop.",
@@ -74,6 +78,7 @@ def about(language: str, **changes: Any) -> dict[str, Any]:
             "url": "https://www.maison-tilleul.example/o/7K3MQ9XFT2?a=1&b=2",
         },
         "unsubscribe_url": LINK,
+        "preferences_url": PREFERENCES,
         **changes,
     }
 
@@ -127,7 +132,7 @@ def test_every_text_is_whole_with_and_without_facts(name: str, language: str, fa
         assert "Lefèvre," in words
         assert "7K3MQ-9XFT2" in words
         assert " ".join(OFFERS[language].split()) in words
-        assert "2026" in words
+        assert ("2026" in words) == (name != "private_event/invitation")  # whose offer names the evening
         assert "69002 Lyon" in words
         assert not re.search(r"None|\{\{|\}\}|\{%|7slot7|«\s*»|“”| ,|\(\)", words)
     assert ("Darjeeling" in page.text) == (facts is not None and facts["favourite"] == KNOWN["favourite"])
@@ -141,13 +146,50 @@ def test_a_mail_is_one_page_with_one_heading_and_loads_nothing(name: str, langua
     mail = rendered(name, language)
     page = Page(mail.html)
     assert len(list(page.all("h1"))) == 1
-    assert [attributes["lang"] for attributes in page.all("html")] == [language]
+    assert [(one["lang"], one["dir"]) for one in page.all("html")] == [(language, "ltr")]
     assert not {"img", "script", "link", "iframe", "form", "object"} & {tag for tag, _ in page.elements}
     assert "url(" not in mail.html
     assert "@import" not in mail.html
     assert "@font-face" not in mail.html
     assert "prefers-color-scheme: dark" in mail.html
     assert all(attributes.get("role") == "presentation" for attributes in page.all("table"))
+    assert not re.search(r"<table(?![^>]*role=.presentation)", mail.html)  # those for Outlook stand in comments
+
+
+@pytest.mark.parametrize(("name", "language"), COPIES)
+def test_a_button_is_a_button_in_outlook_too(name: str, language: str) -> None:
+    """Colour and room stand on the cell: Outlook for Windows knows neither on a link."""
+    html = rendered(name, language).html
+    [button] = re.findall(r'<td[^>]*bgcolor="[^"]*"[^>]*><a href="https://[^"]*"[^>]*>[^<]+</a></td>', html)
+    cell, link = button.split("<a ")
+    assert "mso-padding-alt:14px 30px" in cell
+    assert "background:#" in cell
+    assert "display:inline-block" in link
+    assert "padding:14px 30px" in link
+
+
+def test_a_layout_is_compiled_once_for_all_mails_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    emails._compiled.cache_clear()
+    for name in ("quarterly/lapsed", "quarterly/regular_heavy", "winback/lapsed"):
+        template = EmailTemplate.load(name, "fr", SHOP)
+        for _ in range(20):
+            template.render(about("fr"))
+    assert emails._compiled.cache_info().misses == 1
+
+
+def test_an_invitation_has_a_ticket_of_its_own_and_no_last_day() -> None:
+    mail = rendered("private_event/invitation", "fr")
+    assert "Votre code, à donner" not in mail.text + Page(mail.html).text
+    assert "Valable" not in mail.text + Page(mail.html).text
+    assert "Valable" in rendered("quarterly/lapsed", "fr").text
+
+
+def test_a_shop_without_a_page_of_preferences_has_no_link_to_it() -> None:
+    alone = load_shop(overrides={"sender": {"preferences_url": None}})
+    mail = EmailTemplate.load("quarterly/lapsed", "fr", alone).render(about("fr"))
+    assert "Choisir ce que vous recevez" in rendered("quarterly/lapsed", "fr").text
+    assert not re.search("Choisir ce que vous recevez|/p/", mail.text + mail.html)
+    assert LINK in mail.text
 
 
 @pytest.mark.parametrize(("name", "language"), COPIES)
@@ -155,6 +197,8 @@ def test_everyone_finds_the_way_out_and_the_offer(name: str, language: str) -> N
     mail = rendered(name, language)
     links = [attributes["href"] for attributes in Page(mail.html).all("a")]
     assert LINK in links
+    assert PREFERENCES in links
+    assert PREFERENCES in mail.text
     assert "https://www.maison-tilleul.example/o/7K3MQ9XFT2?a=1&b=2" in links
     assert SHOP.privacy in links
     assert all(str(link).startswith(("https://", "mailto:")) for link in links)
@@ -242,7 +286,7 @@ COPY = "".join(f"{{% block {block} %}}mots{{% endblock %}}\n" for block in sorte
 @pytest.fixture
 def own_texts(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A folder of templates like ours, in which a shop writes its own copy."""
-    for path in emails.FOLDER.glob("layout.*"):
+    for path in filter(Path.is_file, emails.FOLDER.glob("*")):
         (tmp_path / path.name).write_text(path.read_text("utf-8"), "utf-8")
     monkeypatch.setattr(emails, "FOLDER", tmp_path)
     return tmp_path
@@ -267,6 +311,28 @@ def test_a_mistake_in_a_text_is_found_before_anyone_is_written_to(own_texts: Any
         EmailTemplate.load("own", "fr", SHOP)
 
 
+@pytest.mark.parametrize("partial", ["header.mjml", "offer.txt.j2", "footer.mjml", "layout.txt.j2"])
+def test_a_layout_without_one_of_its_parts_is_an_error(own_texts: Any, partial: str) -> None:
+    (own_texts / "own.fr.j2").write_text(COPY, "utf-8")
+    (own_texts / partial).unlink()
+    with pytest.raises(TemplateError, match=f"emails/{partial}: no such file"):
+        EmailTemplate.load("own", "fr", SHOP)
+
+
+def test_a_mistake_in_a_partial_is_named_with_its_line(own_texts: Any) -> None:
+    (own_texts / "own.fr.j2").write_text(COPY, "utf-8")
+    (own_texts / "footer.mjml").write_text("<mj-section>\n{% include 'x' %}", "utf-8")
+    with pytest.raises(TemplateError, match=r"emails/footer\.mjml, line 2: copy includes nothing"):
+        EmailTemplate.load("own", "fr", SHOP)
+
+
+def test_a_layout_without_the_way_out_is_an_error(own_texts: Any) -> None:
+    (own_texts / "own.fr.j2").write_text(COPY, "utf-8")
+    (own_texts / "footer.txt.j2").write_text("{{ address }}", "utf-8")
+    with pytest.raises(TemplateError, match=r"layout\.txt\.j2: no place for unsubscribe_url"):
+        EmailTemplate.load("own", "fr", SHOP)
+
+
 def test_a_shop_may_write_its_own_text(own_texts: Any) -> None:
     (own_texts / "own.fr.j2").write_text(COPY.replace("mots", "un\ndeux\n\ntrois", 1), "utf-8")
     mail = EmailTemplate.load("own", "fr", SHOP).render(about("fr"))
@@ -288,20 +354,32 @@ def test_braces_and_tags_in_the_shops_name_stay_text() -> None:
     assert mail.text.startswith("Tilleul {{ 7*7 }} & <Fils> {# #}\n")
 
 
-def contrast(one: str, other: str) -> float:
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+COLOURS = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
 
 
-@pytest.mark.parametrize("accent", ["#7a3b2e", "#0b3d2e", "#f2c94c", "#1d4ed8", "#000000", "#9b2335"])
-def test_words_can_be_read_by_day_and_by_night(accent: str) -> None:
-    """WCAG 2.2: 4.5 to 1 for text."""
-    scheme = palettes(accent, "#2b2622")
-    for colours, button in ((scheme["colour"], "on_accent"), (scheme["dark"], "card")):
-        assert contrast(colours["ink"], colours["card"]) >= 4.5
-        assert contrast(colours["ink"], colours["tint"]) >= 4.5
+@settings(max_examples=400, deadline=None)
+@given(accent=COLOURS, ink=COLOURS)
+@example(accent="#f2c94c", ink="#2b2622")
+@example(accent="#ffffff", ink="#ffffff")
+@example(accent="#000000", ink="#000000")
+@example(accent="#757575", ink="#808080")
+def test_words_can_be_read_by_day_and_by_night_whatever_a_shop_chooses(accent: str, ink: str) -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1 for text."""
+    for colours in palettes(accent, ink).values():
+        for words in ("ink", "accent_ink"):
+            for ground in ("card", "tint", "page"):
+                assert contrast(colours[words], colours[ground]) >= 4.5
         assert contrast(colours["faint"], colours["page"]) >= 4.5
-        assert contrast(colours[button], colours["accent"]) >= 4.5
+        assert contrast(colours["on_accent"], colours["accent"]) >= 4.5
+
+
+def test_a_colour_that_can_be_read_is_left_as_the_shop_chose_it() -> None:
+    assert legible("#7a3b2e", "#ffffff") == "#7a3b2e"
+    assert luminance(legible("#f2c94c", "#ffffff")) < luminance("#f2c94c")
+    assert palettes("#7a3b2e", "#2b2622")["colour"]["on_accent"] == "#ffffff"
+    assert (
+        palettes("#f2c94c", "#2b2622")["colour"] | {"on_accent": "#1d1917"} == palettes("#f2c94c", "#2b2622")["colour"]
+    )
 
 
 def test_colours_mix() -> None:

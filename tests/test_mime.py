@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -15,8 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from habitue.errors import SendError
-from habitue.mime import Mail, Origin, write
-from habitue.shop import load_shop
+from habitue.mime import Mail, Origin, check, write
+from habitue.sendgrid_api import SendGrid, payload
+from habitue.shop import Shop, load_shop
 
 ORIGIN = Origin.of(load_shop(), "quarterly_letter", datetime(2026, 10, 1, 6, tzinfo=UTC))
 
@@ -149,6 +151,88 @@ def test_a_link_that_mail_programs_could_not_follow_is_refused(link: str) -> Non
     assert refused.value.permanent
     assert "http://" not in str(refused.value)
     assert "evil" not in str(refused.value)
+
+
+def test_a_shop_that_reads_mails_offers_an_address_too_whose_subject_is_the_token() -> None:
+    token = "A-_z9" * 60
+    link = f"https://u.maison-tilleul.example/u/{token}"
+    origin = replace(ORIGIN, unsubscribe_mailto="stop+50%@thé.example")
+    raw = write(replace(ANNA, unsubscribe_url=link, origin=origin))
+    [line] = re.findall(rb"^List-Unsubscribe: .*$", raw, re.MULTILINE)
+    assert re.match(rb"^List-Unsubscribe: <https://[^>]+>", line)
+    mailto = f"<mailto:stop%2B50%25@xn--th-cja.example?subject={token}>"
+    assert line.decode() == f"List-Unsubscribe: <{link}>, {mailto}\r"
+    assert b"\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
+    with pytest.raises(SendError, match="longer than a line"):
+        write(replace(ANNA, unsubscribe_url=link + "k" * 600, origin=origin))
+
+
+@pytest.mark.parametrize(
+    "bad", ["stop", "stop@example.fr?bcc=boris@example.fr", "a@b.fr,c@d.fr", "stop@example.fr\r\nX: 1"]
+)
+def test_an_address_for_unsubscribing_is_one_plain_address(bad: str) -> None:
+    with pytest.raises(SendError, match="List-Unsubscribe"):
+        write(replace(ANNA, origin=replace(ORIGIN, unsubscribe_mailto=bad)))
+
+
+@pytest.mark.parametrize(
+    ("sender", "link"),
+    [
+        ({}, "https://u.maison-tilleul.example/p/"),
+        ({"unsubscribe_url": "https://shop.example/mail/u/"}, "https://shop.example/mail/p/"),
+        ({"preferences_url": "https://shop.example/choices/"}, "https://shop.example/choices/"),
+        ({"preferences_url": None}, None),
+    ],
+)
+def test_the_page_of_preferences_stands_beside_the_one_that_unsubscribes(sender: dict[str, str], link: str) -> None:
+    shop = load_shop(overrides={"sender": sender})
+    assert shop.sender.preferences_url == link
+    assert Shop.model_validate(shop.model_dump(mode="json")) == shop
+
+
+def test_no_mail_of_a_campaign_says_that_no_person_sent_it() -> None:
+    """RFC 3834: Auto-Submitted is for what robots answer. List-ID keeps absence notices away."""
+    assert not {"auto-submitted", "precedence", "bcc", "cc"} & {name.lower() for name in parsed(ANNA)}
+
+
+CONTROLS = st.sampled_from([*map(chr, range(32)), "\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\ud800"])
+OF_A_MAIL = ["message_id", "to_name", "to_address", "subject", "language", "unsubscribe_url"]
+OF_A_RUN = ["from_name", "from_address", "reply_to", "domain", "list_id", "feedback_id", "unsubscribe_mailto"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(field=st.sampled_from([*OF_A_MAIL, *OF_A_RUN]), control=CONTROLS, at=st.integers(0, 12))
+def test_no_control_character_reaches_either_sender(field: str, control: str, at: int) -> None:
+    """By SMTP the mail is written by us, by SendGrid's API it is only checked by us: both refuse it for good."""
+    origin = replace(ORIGIN, unsubscribe_mailto="stop@maison-tilleul.example")
+    if field in OF_A_MAIL:
+        whole = getattr(ANNA, field)
+        mail = replace(ANNA, origin=origin, **{field: whole[:at] + control + whole[at:]})
+    else:
+        whole = getattr(origin, field)
+        mail = replace(ANNA, origin=replace(origin, **{field: whole[:at] + control + whole[at:]}))
+    for build in (write, check):
+        with pytest.raises(SendError) as refused:
+            build(mail)
+        assert refused.value.permanent
+        assert not re.search("anna|lefèvre|stop@|préféré", str(refused.value), re.IGNORECASE)
+    with closing(SendGrid("SG.zz-canary", "http://127.0.0.1:9")) as sender:
+        answer = sender.send([mail])
+    assert [receipt.status.value for receipt in answer.receipts] == ["refused"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(subject=WORDS, name=WORDS, text=BODIES)
+def test_what_may_leave_says_the_same_by_both_senders_and_copies_it_to_nobody(
+    subject: str, name: str, text: str
+) -> None:
+    mail = replace(ANNA, subject=subject, to_name=name, text=text)
+    written, asked = parsed(mail), payload([mail], sandbox=False)
+    headers = {**asked["headers"], **asked["personalizations"][0]["headers"]}
+    assert {key: written[key] for key in headers} == headers
+    assert {"List-Unsubscribe", "List-Unsubscribe-Post", "List-ID", "Feedback-ID"} <= headers.keys()
+    assert not {"bcc", "cc"} & {key.lower() for key in [*written, *asked["personalizations"][0], *headers]}
+    assert all(value.isprintable() for value in headers.values())
 
 
 @pytest.mark.parametrize("bad", BREAKS)

@@ -105,7 +105,11 @@ def test_a_request_says_what_the_mail_says_and_nothing_more_about_anna(tmp_path:
         "reply_to": {"email": "bonjour@maison-tilleul.example"},
         "subject": "Une tasse vous attend",
         "content": [{"type": "text/plain", "value": anna.text}, {"type": "text/html", "value": anna.html}],
-        "headers": {"List-ID": "<quarterly_letter.maison-tilleul.example>", "Content-Language": "fr"},
+        "headers": {
+            "List-ID": "<quarterly_letter.maison-tilleul.example>",
+            "Feedback-ID": "quarterly_letter:maison-tilleul.example:marketing:habitue",
+            "Content-Language": "fr",
+        },
         "tracking_settings": {
             "click_tracking": {"enable": False, "enable_text": False},
             "open_tracking": {"enable": False},

@@ -311,16 +311,18 @@ class Campaign(Strict):
 
     def template_files(self, languages: Iterable[Language]) -> dict[str, str]:
         """What the campaign's messages are made from: each copy file and each layout of its channels (path below
-        include/) with its SHA-256. The letterhead's pictures are the shop's settings and not among them."""
+        include/) with its SHA-256, a partial of its own beside the copy included. The letterhead's pictures are the
+        shop's settings and not among them."""
+        ways, spoken = list(self.ways()), list(languages)
+        folders = [INCLUDE / "templates" / FOLDERS[channel] for channel in sorted({way.channel for way in ways})]
         layouts = [
-            file
-            for channel in sorted({way.channel for way in self.ways()})
-            for file in sorted((INCLUDE / "templates" / FOLDERS[channel]).glob("*"))
-            if file.is_file() and file.suffix != ".svg"
+            file for folder in folders for file in sorted(folder.glob("*")) if file.is_file() and file.suffix != ".svg"
         ]
+        for folder in sorted({way.file(language).parent for way in ways for language in spoken} - set(folders)):
+            layouts += sorted([*folder.glob("*.mjml"), *folder.glob("*.txt.j2")])
         return {
             path.relative_to(INCLUDE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in [*self.templates(languages), *layouts]
+            for path in [*self.templates(spoken), *layouts]
         }
 
     def template_sha256(self, languages: Iterable[Language]) -> str:

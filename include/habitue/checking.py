@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from habitue.audiences import question_findings
 from habitue.calls import CallScript
 from habitue.campaigns import Campaign, campaign_files, load_campaign, read_campaign
-from habitue.emails import EmailTemplate
 from habitue.errors import HabitueError, SettingError
 from habitue.house import House
 from habitue.letters import Press
+from habitue.linting import Complaint, every_text, lint_these, named
 from habitue.settings import INCLUDE, Language, shown
 from habitue.shop import Shop, load_shop
 from habitue.sources import load_source
@@ -23,6 +25,7 @@ from habitue.specimens import LONGEST_DAY, Use, specimen_letters, specimen_pages
 from habitue.tables import Channel
 
 SHOP = INCLUDE / "shop.yaml"
+TEMPLATES = frozenset({".j2", ".mjml"})
 
 Checked = Iterator[tuple[str, list[str]]]
 
@@ -35,8 +38,9 @@ def findings(files: Sequence[Path] | None, settings: Mapping[str, str], *, datab
     """
     sources = sorted((INCLUDE / "sources").glob("*.yaml"))
     wanted = [path.resolve() for path in files] if files else [SHOP, *sources, *campaign_files()]
+    wanted = [path for path in wanted if path.suffix not in TEMPLATES]
     complaints, elsewhere = _said(load_shop), _said(House.settings, settings)
-    shop = None if complaints else load_shop() if elsewhere else House.settings(settings)
+    shop = _shop(settings)
     if elsewhere and not complaints:
         yield "HABITUE_SOURCE", elsewhere
     engine = House.of(settings).engine if database and shop and not elsewhere else None
@@ -54,6 +58,35 @@ def findings(files: Sequence[Path] | None, settings: Mapping[str, str], *, datab
     finally:
         if engine is not None:
             engine.dispose()
+
+
+def text_findings(files: Sequence[Path] | None, settings: Mapping[str, str]) -> Iterator[tuple[str, list[Complaint]]]:
+    """(file, what is wrong with it) for each template in which something is wrong, of those that these files use or
+    are, else of all; none where the shop's settings can't be read, which `findings` tells."""
+    shop = _shop(settings)
+    if shop is None:
+        return
+    texts = set(every_text()) if not files else {text for path in files for text in _texts_of(path.resolve())}
+    for name, found in groupby(lint_these(sorted(texts), shop), key=lambda complaint: complaint.file):
+        yield name, list(found)
+
+
+def _texts_of(path: Path) -> Iterator[tuple[Channel, str]]:
+    if path.suffix in TEMPLATES:
+        text = named(path)
+        if text is None:  # a layout or a partial: whatever is put in it shows what is wrong with it
+            yield from (one for one in every_text() if one[0] is Channel.EMAIL)
+        else:
+            yield text
+    elif path.name != SHOP.name and path.parent.name != "sources":
+        with suppress(SettingError):
+            yield from {(way.channel, way.template) for way in read_campaign(path).ways()}
+
+
+def _shop(settings: Mapping[str, str]) -> Shop | None:
+    if _said(load_shop):
+        return None
+    return load_shop() if _said(House.settings, settings) else House.settings(settings)
 
 
 def _said(attempt: Callable[..., Any], *given: Any) -> list[str]:
@@ -92,10 +125,10 @@ def _text(use: Use, language: Language, shop: Shop, press: Press) -> None:
     match use.way.channel:
         case Channel.LETTER:
             specimen_pages(press, specimen_letters(use, language, shop, LONGEST_DAY))
-        case Channel.EMAIL:
-            EmailTemplate.load(use.way.template, language, shop)
         case Channel.CALL:
             CallScript.load(use.way.template, language, shop)
+        case Channel.EMAIL:
+            pass  # `text_findings` makes it for every sample
 
 
 def explain_question(campaign: Campaign, engine: Engine) -> None:

@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from habitue import cli_campaigns, cli_events, cli_holds, cli_plan, cli_public, cli_returns, cli_runs, cli_trace
+from habitue import (
+    cli_campaigns,
+    cli_events,
+    cli_holds,
+    cli_messages,
+    cli_plan,
+    cli_public,
+    cli_returns,
+    cli_runs,
+    cli_trace,
+)
 from habitue.errors import HabitueError
 
 app = typer.Typer(
@@ -24,6 +34,7 @@ db = typer.Typer(help="The base, a PostgreSQL.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.command()(cli_campaigns.check)
 app.command()(cli_campaigns.schema)
+cli_messages.mount(app)
 app.command()(cli_plan.plan)
 cli_runs.mount(app)
 cli_holds.mount(app)

@@ -387,6 +387,9 @@ class Emails:
     def unsubscribe_url(self, who: Recipient) -> str:
         return self.desk.house.unsubscribe_url(who.message_id)
 
+    def preferences_url(self, who: Recipient) -> str | None:
+        return self.desk.house.preferences_url(who.message_id)
+
     def mail(self, who: Recipient) -> Mail:
         key = (who.template, who.language)
         if key not in self._templates:
@@ -405,6 +408,7 @@ class Emails:
                 "facts": self.desk.facts_words(who),
                 "offer": self.desk.offer_words(who),
                 "unsubscribe_url": link,
+                "preferences_url": self.preferences_url(who),
             }
         )
         return Mail(

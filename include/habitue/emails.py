@@ -1,7 +1,8 @@
 """E-mails: one layout, one copy file a group and language, rendered to a subject, a written text part and HTML.
 
-1. The layouts are filled with what is the same for everyone (the shop's name, colours, legal words), and get a mark
-   where each customer's words will stand. `layout.mjml` is turned into HTML that mail programs show, by MJML, once.
+1. The layouts and their partials (header, offer, footer) are filled with what is the same for everyone (the shop's
+   name, colours, legal words), and get a mark where each customer's words will stand. `layout.mjml` is turned into HTML
+   that mail programs show, by MJML, once in a process. A partial beside a copy file goes before the shared one.
 2. For each customer the copy is rendered as plain words.
 3. The words are escaped and put in the marks' places: neither a customer's name nor a sentence of the copy can become
    markup, and no template engine ever reads them.
@@ -17,12 +18,17 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from jinja2 import Template, TemplateSyntaxError
 from jinja2 import TemplateError as JinjaError
+from markupsafe import Markup
 
 from habitue.calls import shop_words
+from habitue.colours import palettes
 from habitue.errors import TemplateError
+from habitue.sandbox import limited
 from habitue.shop import INCLUDE, Language, Shop
 from habitue.texts import NO_BREAK, Text, environment, load_text
 
@@ -32,8 +38,12 @@ BLOCKS = frozenset({"subject", "preheader", "heading", "body", "offer_title", "o
 """The parts of a copy file."""
 WORDS = frozenset({"customer", "salutation", "facts", "offer", "shop", "unsubscribe_url"})
 """What copy may speak of."""
-SLOTS = BLOCKS | {"salutation", "code", "url", "valid", "unsubscribe_url"}
+SLOTS = BLOCKS | {"salutation", "code", "url", "valid", "unsubscribe_url", "preferences_url"}
 """What a layout has a place for; those of SEVERAL hold paragraphs."""
+PARTIALS = ("header", "offer", "footer")
+OPTIONAL = frozenset({"subject", "preheader", "code", "valid", "preferences_url"})
+"""Slots that a layout may leave out: the text part has no preheader, an invitation no last day, and not every shop a
+page of preferences."""
 SEVERAL = frozenset({"body", "offer_text", "closing"})
 
 LARGEST = 100_000
@@ -47,11 +57,13 @@ _MARK = re.compile(r"7slot7([a-z_]+)7slot7")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A mail's content: `subject` on one line, `text` and `html` as the two parts."""
+    """A mail's content: `subject` on one line, `text` and `html` as the two parts, and the `preheader` that stands in
+    the second, which inboxes show behind the subject."""
 
     subject: str
     text: str
     html: str
+    preheader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +86,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The two frames of all mails of a shop in a language; `valid` writes until when an offer holds."""
+    """The two frames of all mails of a shop in a language; `valid` writes until when an offer holds; `preferences`:
+    whether a link to them stands beside the one that unsubscribes."""
 
     html: Frame
     text: Frame
     valid: Callable[[date], str]
+    preferences: bool
 
 
 class EmailTemplate:
@@ -98,7 +112,7 @@ class EmailTemplate:
         """
         copy = load_text(FOLDER / f"{name}.{language}.j2")
         _check(copy)
-        template = cls(copy, _layout(language, shop), shop_words(shop))
+        template = cls(copy, _layout(language, shop, copy.path.parent), shop_words(shop))
         for facts in (None, _SPECIMEN_FACTS):
             template.render({**_SPECIMEN, "facts": facts, "customer": {**_SPECIMEN["customer"], "language": language}})
         return template
@@ -108,8 +122,8 @@ class EmailTemplate:
 
         `context`: `customer` {civility, first_name, last_name, name, language}, `salutation` (with its comma), `facts`
         {last_purchase (date), favourite, purchases, this_year; each may be None} or None, `offer` {code, text,
-        valid_until (date), url}, `unsubscribe_url`; `shop` is added where it is missing. TemplateError names file,
-        block and word.
+        valid_until (date), url}, `unsubscribe_url`, `preferences_url` (where the shop has that page); `shop` is added
+        where it is missing. TemplateError names file, block and word.
         """
         known = {"shop": self._shop, **context}
         offer = self._word(known, "offer")
@@ -121,6 +135,7 @@ class EmailTemplate:
             "url": self._link(offer, "url"),
             "valid": self._layout.valid(self._word(offer, "valid_until")),
             "unsubscribe_url": self._link(known, "unsubscribe_url"),
+            "preferences_url": self._link(known, "preferences_url") if self._layout.preferences else "",
         }
         for slot in SEVERAL:
             words[slot] = _paragraphs(written[slot])
@@ -128,14 +143,14 @@ class EmailTemplate:
         html = self._layout.html.fill({slot: _escaped(value) for slot, value in words.items()})
         if len(html) > LARGEST // 4 and len(html.encode(errors="replace")) > LARGEST:
             raise TemplateError(f"{self._name}: over {LARGEST} bytes of HTML, mail programs would cut it; shorten it")
-        return Rendered(subject=written["subject"], text=text, html=html)
+        return Rendered(subject=written["subject"], text=text, html=html, preheader=written["preheader"])
 
     def _written(self, known: dict[str, Any]) -> dict[str, str]:
         """Every block of the copy, plain. One Jinja context serves all: making it costs more than using it."""
         template = self._copy.template
         try:
             context = template.new_context(known)
-            written = {name: "".join(root(context)).strip() for name, root in template.blocks.items()}
+            written = {name: limited(root(context)).strip() for name, root in template.blocks.items()}
         except Exception:
             # The slow way says which block and which word; should it find nothing, its answer is the right one.
             written = {name: self._copy.render(name, known) for name in template.blocks}
@@ -185,11 +200,13 @@ _SPECIMEN: dict[str, Any] = {
     "salutation": "A,",
     "offer": {"code": "A", "text": "A", "valid_until": date(2000, 1, 1), "url": "https://shop.example/"},
     "unsubscribe_url": "https://shop.example/u/",
+    "preferences_url": "https://shop.example/p/",
 }
 _SPECIMEN_FACTS = {"last_purchase": date(2000, 1, 1), "favourite": "A", "purchases": 2, "this_year": 1}
 
 
-def _layout(language: Language, shop: Shop) -> Layout:
+def _layout(language: Language, shop: Shop, folder: Path) -> Layout:
+    """`folder` holds the copy, and perhaps partials of its own."""
     words = load_text(FOLDER / f"layout.{language}.j2")
     speaks = {"shop": shop_words(shop)}
 
@@ -208,19 +225,44 @@ def _layout(language: Language, shop: Shop) -> Layout:
         "filler": _FILLER,
         **palettes(shop.letterhead.accent, shop.letterhead.ink),
     }
+    if shop.sender.preferences_url is None:
+        known["preferences_url"] = ""
     return Layout(
-        html=_frame("layout.mjml", _compiled(_fixed("layout.mjml", known, html=True)), html=True),
-        text=_frame("layout.txt.j2", _fixed("layout.txt.j2", known, html=False), html=False),
+        html=_frame("layout.mjml", _compiled(_whole("mjml", known, folder)), html=True),
+        text=_frame("layout.txt.j2", _whole("txt.j2", known, folder), html=False),
         valid=valid,
+        preferences=shop.sender.preferences_url is not None,
     )
 
 
-def _fixed(name: str, known: dict[str, Any], *, html: bool) -> str:
-    """A layout with what is the same for everyone written in, and marks for the rest."""
+def _whole(ending: str, known: Mapping[str, Any], folder: Path) -> str:
+    """The layout with its partials, in which what is the same for everyone is written, and marks stand for the rest.
+
+    Partials are put in from here: a template that could include others could include anything."""
+    html = ending == "mjml"
+    partials = {}
+    for name in PARTIALS:
+        own = folder / f"{name}.{ending}"
+        partials[name] = _fixed(own if own.is_file() else FOLDER / own.name, known, html=html)
+    return _fixed(FOLDER / f"layout.{ending}", {**known, **partials}, html=html)
+
+
+def _fixed(file: Path, known: Mapping[str, Any], *, html: bool) -> str:
+    name = f"emails/{file.relative_to(FOLDER).as_posix()}"
     try:
-        return environment(html=html).from_string((FOLDER / name).read_text("utf-8")).render(known)
+        written = _compiled_template(file.read_text("utf-8"), html).render(known)
+    except TemplateSyntaxError as error:
+        raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
     except JinjaError as error:
-        raise TemplateError(f"emails/{name}: {error}") from None
+        raise TemplateError(f"{name}: {error}") from None
+    except FileNotFoundError:
+        raise TemplateError(f"{name}: no such file; a layout has a part in HTML and one in text") from None
+    return Markup(written) if html else written.rstrip("\n")  # noqa: S704 - its data was escaped when it was rendered
+
+
+@lru_cache(maxsize=64)
+def _compiled_template(source: str, html: bool) -> Template:
+    return environment(html=html).from_string(source)
 
 
 @lru_cache(maxsize=32)
@@ -231,52 +273,19 @@ def _compiled(mjml: str) -> str:
     try:
         return re.sub(r"\s*\n\s*", " ", mjml2html(mjml)).strip()
     except ValueError as error:
-        raise TemplateError(f"emails/layout.mjml: {error}") from None
+        where = re.search(r"(\d+):(\d+)$", str(error))
+        words = f" ({mjml[int(where[1]) : int(where[2])].strip()})" if where else ""
+        raise TemplateError(f"emails/layout.mjml: {error}{words}") from None
 
 
 def _frame(name: str, layout: str, *, html: bool) -> Frame:
     """The layout cut at its marks. A slot for paragraphs stands in one paragraph, whose frame every other repeats."""
     pieces = _MARK.split(layout)
     fixed, slots = tuple(pieces[::2]), tuple(pieces[1::2])
-    if missing := SLOTS - {"subject", "preheader"} - set(slots):
+    if missing := SLOTS - OPTIONAL - set(slots):
         raise TemplateError(f"emails/{name}: no place for {', '.join(sorted(missing))}")
     between = {}
     for before, slot in zip(fixed, slots, strict=False):
         opening = before[before.rindex("<") :] if html and "<" in before else ""
         between[slot] = f"</{opening[1:].split('>')[0].split()[0]}>{opening}" if opening else "\n\n"
     return Frame(fixed, slots, between)
-
-
-def palettes(accent: str, ink: str) -> dict[str, dict[str, str]]:
-    """The shop's two colours as a light and a dark scheme: linen and paper by day, warm near-black by night."""
-    light = {
-        "accent": accent,
-        "ink": ink,
-        "page": mix(accent, "#faf5ec", 0.05),
-        "card": "#ffffff",
-        "tint": mix(accent, "#fdf8ef", 0.04),
-        "faint": mix(ink, "#ffffff", 0.72),
-        "on_accent": "#ffffff" if luminance(accent) < 0.18 else "#1d1917",
-    }
-    dark = {
-        "accent": mix(accent, "#ffe9d6", 0.42),
-        "ink": "#efe7dc",
-        "page": "#171412",
-        "card": "#221e1b",
-        "tint": mix(accent, "#221e1b", 0.14),
-        "faint": "#b3a89c",
-    }
-    return {"colour": light, "dark": dark}
-
-
-def mix(one: str, other: str, share: float) -> str:
-    """The colour between two, `share` of the first: `#rrggbb`."""
-    pairs = zip(bytes.fromhex(one[1:]), bytes.fromhex(other[1:]), strict=True)
-    return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance, 0 to 1 (WCAG 2.2): below 0.18 white reads better on it than near-black."""
-    steps = [channel / 255 for channel in bytes.fromhex(colour[1:])]
-    red, green, blue = (step / 12.92 if step <= 0.04045 else ((step + 0.055) / 1.055) ** 2.4 for step in steps)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

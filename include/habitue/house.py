@@ -131,9 +131,10 @@ class House:
         """The link in a message that ends its kind (RFC 8058)."""
         return self.shop.sender.unsubscribe_url + tokens.sign(message_id, self.token_keys[0])
 
-    def preferences_url(self, message_id: UUID) -> str:
-        """The link in a message to what its recipient wishes to get."""
-        return self.shop.sender.preferences_url + tokens.sign(message_id, self.token_keys[0], tokens.Scope.PREFERENCES)
+    def preferences_url(self, message_id: UUID) -> str | None:
+        """The link in a message to what its recipient wishes to get; None where the shop leaves that page out."""
+        token = tokens.sign(message_id, self.token_keys[0], tokens.Scope.PREFERENCES)
+        return self.shop.sender.preferences_url and self.shop.sender.preferences_url + token
 
     @property
     def mark_key(self) -> MarkKey:

@@ -19,6 +19,7 @@ from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
+from urllib.parse import quote
 
 from habitue.errors import SendError
 from habitue.shop import Language, Shop
@@ -44,6 +45,7 @@ class Origin:
 
     `list_id` names the list by RFC 2919 (`quarterly_letter.shop.example`), `feedback_id` the stream by Gmail's feedback
     loop (at most four fields between colons, the sender last, 5 to 15 characters); `date` is aware, the run's own time.
+    `unsubscribe_mailto` takes mails that unsubscribe by their subject, which is the link's token.
     """
 
     from_name: str
@@ -53,6 +55,7 @@ class Origin:
     list_id: str
     feedback_id: str
     date: datetime
+    unsubscribe_mailto: str | None = None
 
     @classmethod
     def of(cls, shop: Shop, campaign: str, date: datetime) -> Origin:
@@ -66,6 +69,7 @@ class Origin:
             list_id=f"{re.sub('[^A-Za-z0-9_-]', '-', campaign)}.{sender.domain}",
             feedback_id=f"{re.sub('[^A-Za-z0-9._-]', '-', campaign)}:{sender.domain}:marketing:habitue",
             date=date,
+            unsubscribe_mailto=sender.unsubscribe_mailto,
         )
 
 
@@ -131,7 +135,6 @@ def _head(mail: Mail) -> str:
     key = mail.message_id
     if not _ID.fullmatch(key) or len(key) > 120:
         raise _refusal("Message-ID", "(unreadable)", "up to 120 letters, digits, _ and -, single dots inside")
-    _check_link(mail.unsubscribe_url, key)
     if not _ID.fullmatch(mail.language):
         raise _refusal("Content-Language", key, "a language is fr or en")
     shared = _shared_headers(mail.origin)
@@ -140,10 +143,38 @@ def _head(mail: Mail) -> str:
         f"To: {_mailbox('To', mail.to_name, mail.to_address, key)}\r\n"
         f"Subject: {_unstructured('Subject', mail.subject, key)}\r\n"
         f"Message-ID: <{key}@{mail.origin.domain}>\r\n"
-        f"List-Unsubscribe: <{mail.unsubscribe_url}>\r\n"
+        f"{_lines_of(unsubscribe_headers(mail))}"
         f"{shared.closing}"
         f"Content-Language: {mail.language}\r\n"
     )
+
+
+def unsubscribe_headers(mail: Mail) -> dict[str, str]:
+    """The headers of one-click unsubscribing (RFC 8058): an https link and, where the shop reads such mails, an address
+    with the link's token as subject. Each stands on one line, however long. SendError as from `write`."""
+    key, mailto = mail.message_id, mail.origin.unsubscribe_mailto
+    _check_link(mail.unsubscribe_url, key)
+    ways = f"<{mail.unsubscribe_url}>"
+    if mailto is not None:
+        local, _, domain = _address("List-Unsubscribe", mailto, key).rpartition("@")
+        token = mail.unsubscribe_url.rpartition("/")[2]
+        ways += f", <mailto:{quote(local, safe='')}@{domain}?subject={quote(token, safe='')}>"
+    if len(ways) > _LONGEST_LINE - len("List-Unsubscribe: "):
+        raise _refusal("List-Unsubscribe", key, f"it is longer than a line may be ({_LONGEST_LINE})")
+    return {"List-Unsubscribe": ways, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def run_headers(origin: Origin) -> dict[str, str]:
+    """What tells a run's mails from others: the list (RFC 2919) and the stream (Gmail's feedback loop).
+
+    No Auto-Submitted: by RFC 3834 it marks what no person meant to send, answers above all, and a campaign was written
+    and approved by people, who ask for an answer. That no absence notice comes back List-ID sees to.
+    """
+    return {"List-ID": f"<{origin.list_id}>", "Feedback-ID": origin.feedback_id}
+
+
+def _lines_of(headers: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +237,7 @@ def _shared_headers(origin: Origin) -> _Shared:
         f"From: {_mailbox('From', origin.from_name, origin.from_address, key)}\r\n"
         f"Reply-To: {_mailbox('Reply-To', '', origin.reply_to, key)}\r\n"
     )
-    closing = (
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-        f"List-ID: <{origin.list_id}>\r\n"
-        f"Feedback-ID: {origin.feedback_id}\r\n"
-        "MIME-Version: 1.0\r\n"
-    )
+    closing = f"{_lines_of(run_headers(origin))}MIME-Version: 1.0\r\n"
     return _Shared(opening, closing)
 
 
@@ -220,7 +246,7 @@ def _refusal(header: str, message_id: str, rule: str) -> SendError:
 
 
 def _check_link(link: str, message_id: str) -> None:
-    if not _LINK.fullmatch(link) or len(link) > _LONGEST_LINE - len("List-Unsubscribe: <>"):
+    if not _LINK.fullmatch(link):
         raise _refusal("List-Unsubscribe", message_id, "the link is one https:// address without spaces")
 
 

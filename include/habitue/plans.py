@@ -164,7 +164,10 @@ SAYS = {
     *("phone", "email", "website", "privacy", "letterhead"),
 }
 """What the shop says of itself in its messages; besides the sender's own addresses."""
-SENDER_SAYS = {"from_name", "from_address", "reply_to", "domain", "unsubscribe_url"}
+SENDER_SAYS = {
+    *("from_name", "from_address", "reply_to", "domain"),
+    *("unsubscribe_url", "preferences_url", "unsubscribe_mailto"),
+}
 
 
 def content_files(campaign: Campaign, shop: Shop) -> dict[str, str]:

@@ -27,6 +27,9 @@ class SampleEmails(Emails):
         """A link that unsubscribes nobody: whoever looks at a sample may click on it."""
         return f"{self.desk.house.shop.sender.unsubscribe_url}sample"
 
+    def preferences_url(self, who: Recipient) -> str | None:
+        return f"{self.desk.house.shop.sender.preferences_url}sample"
+
 
 def write_previews(house: House, run_id: str) -> int:
     """Writes both; returns the number of sample mails, each of another group, arm or language."""

@@ -19,7 +19,8 @@ from typing import Protocol
 from markupsafe import Markup
 
 from habitue.calls import read_words
-from habitue.emails import FOLDER, palettes
+from habitue.colours import palettes
+from habitue.emails import FOLDER
 from habitue.errors import LedgerError, SendError
 from habitue.mime import Content, Mail, read, write
 from habitue.shop import Shop

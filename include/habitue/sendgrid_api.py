@@ -23,7 +23,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from habitue.errors import SendError
-from habitue.mime import Mail, check, envelope
+from habitue.mime import Mail, check, envelope, run_headers, unsubscribe_headers
 from habitue.postbag import Parcel, Patience, Postbag
 from habitue.senders import Receipts
 
@@ -204,7 +204,8 @@ def payload(mails: Sequence[Mail], *, sandbox: bool) -> dict[str, Any]:
     message.subject = helpers.Subject(first.subject)
     message.add_content(helpers.Content("text/plain", first.text))
     message.add_content(helpers.Content("text/html", first.html))
-    message.add_header(helpers.Header("List-ID", f"<{first.origin.list_id}>"))
+    for name, value in run_headers(first.origin).items():
+        message.add_header(helpers.Header(name, value))
     message.add_header(helpers.Header("Content-Language", first.language))
     for place, one in enumerate(mails):
         message.add_personalization(_personalization(one), index=place)
@@ -224,8 +225,8 @@ def _personalization(mail: Mail) -> Any:
 
     one = helpers.Personalization()
     one.add_to(helpers.To(envelope(mail)[1], _SEPARATORS.sub(" ", mail.to_name) or None))
-    one.add_header(helpers.Header("List-Unsubscribe", f"<{mail.unsubscribe_url}>"))
-    one.add_header(helpers.Header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    for name, value in unsubscribe_headers(mail).items():
+        one.add_header(helpers.Header(name, value))
     one.add_custom_arg(helpers.CustomArg("message_id", mail.message_id))
     return one
 

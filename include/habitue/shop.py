@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -105,21 +106,27 @@ class ReturnsSettings(Strict):
         return self
 
 
+def _preferences_url(known: dict[str, Any]) -> str | None:
+    """Beside the page that unsubscribes: https://u.shop.example/u/ → https://u.shop.example/p/."""
+    return urljoin(known["unsubscribe_url"], "../p/") if "unsubscribe_url" in known else None
+
+
 class SenderSettings(Strict):
+    """Who writes, and where a reader may say no. `unsubscribe_url` and `preferences_url` are the public app's pages, to
+    which a mail adds its token: by default the second stands beside the first; null leaves its link out of the mails.
+    `unsubscribe_mailto`: an address whose mails `habitue returns` reads, offered beside the one-click link."""
+
     kind: Literal["outbox", "smtp", "sendgrid"] = "outbox"
     from_name: str
     from_address: str
     reply_to: str
     domain: str = Field(pattern=r"^[A-Za-z0-9.-]+$")
     unsubscribe_url: str = Field(pattern=r"^https://[^?#]+/u/$")
+    preferences_url: str | None = Field(default_factory=_preferences_url, pattern=r"^https://.+/$")
+    unsubscribe_mailto: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$")
     smtp: SmtpSettings | None = None
     sendgrid: SendGridSettings = SendGridSettings()
     returns: ReturnsSettings | None = None
-
-    @property
-    def preferences_url(self) -> str:
-        """Where the public pages have what each wishes to get, beside where they unsubscribe."""
-        return self.unsubscribe_url.removesuffix("u/") + "p/"
 
     @model_validator(mode="after")
     def _a_mail_server_has_an_address(self) -> SenderSettings:

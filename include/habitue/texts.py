@@ -1,8 +1,8 @@
 """Copy: the words of letters, e-mails and call scripts, as Jinja2 files that only ever see data.
 
 A copy file is one template whose top-level blocks are its parts (`{% block subject %}…{% endblock %}`). Its language
-is in its name: `lapsed.fr.j2`. Templates run in Jinja's immutable sandbox, without a loader, without the globals and
-the operators that can eat memory; what customers typed is data and is never read as a template.
+is in its name: `lapsed.fr.j2`. Templates run in a sandbox without a loader; what customers typed is data and
+is never read as a template.
 """
 
 from __future__ import annotations
@@ -19,22 +19,20 @@ from typing import Any
 from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_currency
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, pass_context
-from jinja2.exceptions import SecurityError, UndefinedError
+from jinja2 import Template, TemplateSyntaxError, meta, pass_context
+from jinja2.exceptions import UndefinedError
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.runtime import Context, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from habitue.errors import TemplateError
+from habitue.sandbox import CopyEnvironment, Forbidden, limited
 
 NO_BREAK = "\u00a0"
 NARROW = "\u202f"
 """The space that French sets before ; ! ? and % (Lexique des règles typographiques, Imprimerie nationale)."""
 
 LOCALES = {"fr": "fr_FR", "en": "en_GB"}
-UNWANTED_FILTERS = ("safe", "pprint", "xmlattr", "random")
-UNWANTED_GLOBALS = ("range", "lipsum", "cycler", "joiner", "namespace", "dict")
 
 
 @cache
@@ -104,18 +102,6 @@ class _EnglishTypography(_FrenchTypography):
 TYPOGRAPHY: dict[str, type[Extension]] = {"fr": _FrenchTypography, "en": _EnglishTypography}
 
 
-class CopyEnvironment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, and what it leaves open closed: `'x' * 300000000` rendered 300 MB."""
-
-    intercepted_binops = frozenset(["*", "**"])
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        plain = all(isinstance(side, int | float | Decimal) for side in (left, right))
-        if operator == "**" or not plain:
-            raise SecurityError(f"operator {operator} is for plain numbers")
-        return super().call_binop(context, operator, left, right)
-
-
 def _spoken(context: Context, language: str | None) -> str:
     chosen = language or context.resolve("language")
     if isinstance(chosen, Undefined):
@@ -138,30 +124,15 @@ def _plural(context: Context, number: int, one: str, many: str, language: str | 
     return plural(number, one, many, _spoken(context, language))
 
 
-def _never_none(value: object) -> object:
-    if value is None:
-        raise UndefinedError("a value is None")
-    return value
-
-
-def environment(*, html: bool, language: str | None = None) -> ImmutableSandboxedEnvironment:
+def environment(*, html: bool, language: str | None = None) -> CopyEnvironment:
     """The sandbox for copy. `html` escapes data; `language` sets the copy's typography and is known to the filters.
 
     Filters, in the language given or the context's `language`: `cents | money("EUR")`, `day | date`,
     `n | plural("visite", "visites")`. An unknown word or a None that would be printed is an error.
     """
     copy = CopyEnvironment(
-        undefined=StrictUndefined,
-        autoescape=html,
-        finalize=_never_none,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=[TYPOGRAPHY[language]] if language else [],
+        autoescape=html, trim_blocks=True, lstrip_blocks=True, extensions=[TYPOGRAPHY[language]] if language else []
     )
-    for name in UNWANTED_GLOBALS:
-        copy.globals.pop(name, None)
-    for name in UNWANTED_FILTERS:
-        copy.filters.pop(name, None)
     if language:
         copy.globals["language"] = language
     copy.filters.update(money=_money, date=_date, plural=_plural)
@@ -188,9 +159,11 @@ class Text:
         if root is None:
             raise TemplateError(f"{self._name}: no block {block!r}; write {{% block {block} %}}…{{% endblock %}}")
         try:
-            return "".join(root(self.template.new_context(dict(context)))).strip()
+            return limited(root(self.template.new_context(dict(context)))).strip()
         except UndefinedError as error:
             raise TemplateError(f"{self._name}, block {block!r}: {_unknown(error)}") from None
+        except Forbidden as error:
+            raise TemplateError(f"{self._name}, block {block!r}: {error}") from None
         except Exception as error:
             # Whatever a filter raised may quote what it was given: only its kind is told.
             raise TemplateError(f"{self._name}, block {block!r}: {type(error).__name__} in an expression") from None
@@ -235,4 +208,6 @@ def _load(path: Path, html: bool) -> Text:
         template = copy.from_string(source)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
+    except RecursionError:
+        raise TemplateError(f"{name}: too deeply nested; write it simpler") from None
     return Text(path=path, language=language, variables=frozenset(variables), template=template)
