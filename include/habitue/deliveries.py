@@ -29,6 +29,7 @@ from habitue.calls import CallRow, CallScript, read_words, write_call_list
 from habitue.campaigns import Way
 from habitue.emails import EmailTemplate
 from habitue.errors import SendError, Waiting
+from habitue.facts import FactsFile
 from habitue.house import House
 from habitue.journal import Journal
 from habitue.ledger import Outcome
@@ -73,11 +74,15 @@ class Desk:
     def work(self) -> Path:
         return run_folder(self.house, self.run)
 
+    @cached_property
+    def facts(self) -> FactsFile:
+        return FactsFile(self.work / "facts.parquet")
+
     def people(self, shard: Shard, *states: State, only: frozenset[UUID] | None = None) -> Iterator[Recipient]:
         return recipients(
             self.connection or self.house.engine,
             shard,
-            facts=self.work / "facts.parquet",
+            facts=self.facts,
             shop=self.house.shop,
             states=states,
             only=only,
