@@ -67,7 +67,7 @@ class SendGridSettings(Strict):
     """SendGrid's web API. Its key is HABITUE_SENDGRID_KEY. `sandbox`: SendGrid checks each mail and sends none."""
 
     base_url: str = Field("https://api.sendgrid.com", pattern=r"^(https://[^/?#]+|http://127\.0\.0\.1(:\d+)?)$")
-    connections: int = Field(16, ge=1, le=200)
+    connections: int = Field(32, ge=1, le=200)
     timeout: float = Field(60, gt=0)
     sandbox: bool = False
 
