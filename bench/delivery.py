@@ -116,9 +116,7 @@ def deliver(here: House, parts: Sequence[Shard]) -> int:
     start = time.monotonic()
     counted = 0
     for part in parts:
-        counts = delivery(here, part).deliver(
-            part, on=ON, now=lambda: AT + timedelta(seconds=time.monotonic() - start)
-        )
+        counts = delivery(here, part).deliver(part, on=ON, now=lambda: AT + timedelta(seconds=time.monotonic() - start))
         assert counts == {**counts, "refused": 0, "unknown": 0}
         counted += counts["accepted"]
     return counted
@@ -167,7 +165,7 @@ def warm(shop: Shop) -> None:
 
     from habitue.emails import EmailTemplate
 
-    assert aiohttp and duckdb and sendgrid
+    assert all((aiohttp, duckdb, sendgrid))
     for language in shop.languages:
         for template in ("quarterly/lapsed", "quarterly/occasional_light"):
             EmailTemplate.load(template, language, shop)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from habitue import cli_campaigns, cli_holds, cli_plan, cli_runs, cli_trace
+from habitue import cli_campaigns, cli_holds, cli_plan, cli_runs, cli_senders, cli_trace
 from habitue.errors import HabitueError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ cli_holds.mount(app)
 app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
 app.command()(cli_trace.replay)
+app.command("send-test")(cli_senders.send_test)
 console = Console()
 errors = Console(stderr=True, style="red")
 

@@ -47,16 +47,16 @@ class FactsFile:
     def __init__(self, path: Path) -> None:
         import duckdb
 
+        self._path = str(path)
         self._duck = duckdb.connect(config={"threads": 1})
         self._duck.execute("set enable_progress_bar = false")
         self._duck.execute("set parquet_metadata_cache = true")
-        self._duck.read_parquet(str(path)).create_view("facts")
 
     def of(self, customers: Sequence[str]) -> dict[str, Facts]:
         """What is known of these customers."""
         rows = self._duck.execute(
             "select customer_id, last_day, lifetime_days, lifetime_cents, purchase_days, favourites "
-            "from facts semi join (select unnest(?) as customer_id) using (customer_id)",
-            [list(customers)],
+            "from read_parquet($path) semi join (select unnest($wanted) as customer_id) using (customer_id)",
+            {"path": self._path, "wanted": list(customers)},
         ).fetchall()
         return {row[0]: Facts(row[1], row[2], row[3], row[4], tuple(row[5] or ())) for row in rows}

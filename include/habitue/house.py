@@ -14,11 +14,11 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from habitue import database
+from habitue import connections, database
 from habitue.errors import LedgerError, SettingError
 from habitue.lake import Lake, Snapshot
 from habitue.providers import Access
-from habitue.shop import Shop
+from habitue.shop import SenderSettings, Shop
 from habitue.sources import SourceSpec, load_source
 from habitue.suppressions import MarkKey
 
@@ -52,6 +52,7 @@ class House:
         HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
         HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
+        AIRFLOW_CONN_…   the connection that sender.connection names, where only the environment is asked
         """
         spec = _source(settings)
         shop = _shop(spec, settings)
@@ -65,7 +66,7 @@ class House:
                 "the base is a PostgreSQL, e.g. postgresql://user:password@host/habitue",
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
-            access=_access(settings, shop.sender.kind),
+            access=_access(settings, shop.sender),
         )
 
     @cached_property
@@ -119,7 +120,7 @@ def _source(settings: Mapping[str, str]) -> SourceSpec:
 def _shop(spec: SourceSpec, settings: Mapping[str, str]) -> Shop:
     shop = spec.settings()
     if settings.get("HABITUE_TODAY"):
-        return shop.model_copy(update={"sender": shop.sender.model_copy(update={"kind": "outbox"})})
+        return shop.model_copy(update={"sender": shop.sender.model_copy(update={"kind": "outbox", "connection": None})})
     return shop
 
 
@@ -132,8 +133,14 @@ def _secret(settings: Mapping[str, str], name: str) -> str | None:
     return None
 
 
-def _access(settings: Mapping[str, str], kind: str) -> Access:
-    name = _PASSWORDS.get(kind)
+def _access(settings: Mapping[str, str], sender: SenderSettings) -> Access:
+    """From the environment. A connection that only Airflow knows is looked up there, before anything is sent."""
+    if sender.connection and sender.kind != "outbox":
+        written = settings.get(connections.variable(sender.connection))
+        if not written:
+            return Access()
+        return connections.access(sender.connection, sender.kind, connections.read(sender.connection, written))
+    name = _PASSWORDS.get(sender.kind)
     return Access(password=_secret(settings, name)) if name else Access()
 
 

@@ -419,3 +419,11 @@ outcome = Table(
     Index("ix_outcome_message_id", "message_id"),
     comment="what came of messages after they left; append-only",
 )
+
+mail_day = Table(
+    "mail_day",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("mails", Integer, nullable=False),
+    comment="e-mails that have left on a day of the shop, or may have; only where it sets a limit",
+)
