@@ -53,6 +53,10 @@ class Used:
     def left(self) -> int:
         return max(0, self.allowance.most - self.mails)
 
+    def goes_on(self, shop: Shop) -> date | None:
+        """The day on which more may leave, where today's are used up."""
+        return None if self.left else opens_again(self.allowance, shop, lambda _: None).date()
+
 
 def take(connection: Connection, allowance: Allowance) -> int:
     """How many may still leave. Nobody else is told a number until this transaction ends."""

@@ -38,7 +38,7 @@ def send_test(
         language = lang or house.shop.language
         if language not in house.shop.languages:
             raise typer.BadParameter(f"the shop writes {', '.join(house.shop.languages)}", param_hint="--lang")
-        mail = trial_mail(house.shop, template, language, to=to, at=at)  # type: ignore[arg-type]
+        mail = trial_mail(house.shop, template, language, to=to, at=at)
         if pulled := overview.stopped(house.engine):
             raise SendError(f"nothing leaves ({pulled.reason}): `habitue go` lifts the kill switch", permanent=True)
         if not yes:

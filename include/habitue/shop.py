@@ -48,8 +48,8 @@ BASE_URL = re.compile(r"https://[^/?#]+|http://127\.0\.0\.1(:\d+)?")
 
 
 class SmtpSettings(Strict):
-    """A mail server. Its password is HABITUE_SMTP_PASSWORD; what `sender.connection` says goes first. `limits` are by the
-    recipient's domain, `*` for all mails together; `timeout`: seconds for an answer, five times that after a whole
+    """A mail server. Its password is HABITUE_SMTP_PASSWORD; what `sender.connection` says goes first. `limits` are by
+    the recipient's domain, `*` for all mails together; `timeout`: seconds for an answer, five times that after a whole
     mail."""
 
     host: str | None = Field(None, pattern=r"^[A-Za-z0-9._:-]+$")
