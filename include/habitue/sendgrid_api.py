@@ -218,6 +218,7 @@ def _shared(origin: Origin, language: str, sandbox: bool) -> dict[str, Any]:
     message.from_email = helpers.From(envelope_sender(origin), origin.from_name)
     message.reply_to = helpers.ReplyTo(origin.reply_to)
     message.add_header(helpers.Header("List-ID", f"<{origin.list_id}>"))
+    message.add_header(helpers.Header("Feedback-ID", origin.feedback_id))
     message.add_header(helpers.Header("Content-Language", language))
     tracking = helpers.TrackingSettings()
     tracking.click_tracking = helpers.ClickTracking(False, False)

@@ -128,7 +128,7 @@ class SenderSettings(Strict):
         if isinstance(said, dict) and said.get("connection") and said.get("kind", "outbox") == "outbox":
             kinds = [kind for kind in ("smtp", "sendgrid") if str(said["connection"]).lower().startswith(kind)]
             if not kinds or "kind" in said:
-                raise ValueError("a connection is to a provider: say kind smtp or sendgrid")
+                raise ValueError("a connection is to a provider: say kind smtp or sendgrid, not outbox")
             return {**said, "kind": kinds[0]}
         return said
 
