@@ -30,6 +30,8 @@ from habitue.schedules import MANUAL
 
 SHOP = wiring.shop()
 SAFE = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": wiring.RETRY}
+GREYLISTED = {"retry_delay": timedelta(minutes=15)}
+"""For delivery: a mail server that greylists takes a mail a quarter of an hour after it has put it off."""
 SOON = {"retry_delay": timedelta(seconds=10)}
 """For tasks that wait for a person: Airflow takes an answer that comes within a second for a crash, and tries again."""
 
@@ -75,7 +77,7 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
                 return [*before, None]
             return [*before, runs.ask(wiring.house(), campaign, on=wiring.run_day(context), at=wiring.now())]
 
-        @task(map_index_template="{{ label }}", max_active_tis_per_dagrun=4)
+        @task(map_index_template="{{ label }}", max_active_tis_per_dagrun=4, **GREYLISTED)
         def deliver(shard: str) -> Any:
             from habitue import runs
 

@@ -7,18 +7,20 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRescheduleException
 from airflow.sdk.timezone import utcnow
 
-from habitue import clock
+from habitue import clock, connections
 from habitue.errors import BatchRefused, LedgerError, SendError, SettingError, TemplateError, Waiting
 from habitue.house import House
+from habitue.providers import Access
 from habitue.schedules import Schedule
-from habitue.shop import Shop
+from habitue.shop import SenderSettings, Shop
 
 OWNER = "marketing-ops"
 
@@ -44,7 +46,24 @@ def shop() -> Shop:
 
 
 def house() -> House:
-    return House.of(os.environ)
+    """The house; where its sender is an Airflow connection, that lets it in. SettingError where there is none."""
+    found = House.of(os.environ)
+    return replace(found, access=sender_access(found.shop.sender)) if found.shop.sender.connection else found
+
+
+def sender_access(sender: SenderSettings) -> Access:
+    """What the Airflow connection that the shop's sender names says."""
+    from airflow.sdk import Connection
+
+    name = sender.connection or ""
+    try:
+        found = Connection.get(name)
+    except AirflowNotFoundException:
+        raise connections.missing(name) from None
+    plain = connections.Connection(
+        found.conn_type, found.host, found.port, found.login, found.password, found.extra_dejson
+    )
+    return connections.access(name, sender.kind, plain)
 
 
 def run_day(context: dict[str, Any]) -> date:

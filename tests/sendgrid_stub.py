@@ -4,9 +4,9 @@
 
 It prints its port. Each personalization is a line of the record before the answer leaves: `<message_id> accepted`, or
 `refused` for all of a request that it doesn't take. One whose sender can't know is a line of `--doubts`. Its contract
-is the OpenAPI file where one is given, and always the limits of SendGrid's documentation that no schema says. Faults:
+is the OpenAPI file where there is one, and always the limits of SendGrid's documentation that no schema says. Faults:
 
-    401, 403, 404, 405, 413     with an errors body
+    400, 401, 403, 404, 405, 413   with an errors body
     429                         with X-RateLimit-Reset
     500, 502, 503, 504
     redirect                    307 to elsewhere
@@ -25,6 +25,7 @@ import socket
 import struct
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,11 @@ _NOT_OURS = {
     *("x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding"),
     *("to", "from", "subject", "reply-to", "cc", "bcc"),
 }
-_STATUS = ("401", "403", "404", "405", "413", "429", "500", "502", "503", "504")
+_STATUS = ("400", "401", "403", "404", "405", "413", "429", "500", "502", "503", "504")
 _NO_ANSWER = ("reset early", "ok 200", "reset late", "garbage", "silent")
 MOST, LARGEST = 1000, 30 * 1024 * 1024
+OPENAPI = Path(__file__).resolve().parents[2] / "shared" / "data" / "sendgrid" / "mail_openapi.json"
+"""SendGrid's own contract, where it is at hand: every request of the tests is judged by it."""
 
 Finding = tuple[str, str]
 """The field, and what is wrong with it."""
@@ -54,7 +57,7 @@ class SendGridStub:
         record: Path,
         *,
         key: str | None = None,
-        openapi: Path | None = None,
+        openapi: Path | None = OPENAPI,
         faults: Faults | None = None,
         latency: float = 0,
         reset: str = "0",
@@ -68,7 +71,7 @@ class SendGridStub:
         self.record = Record(record)
         self.doubts = Record(doubts) if doubts else None
         self.key = key
-        self.schema = schema(openapi) if openapi else None
+        self.schema = schema(openapi) if openapi and openapi.exists() else None
         self.faults = faults or Faults()
         self.latency = latency
         self.reset = reset
@@ -200,6 +203,7 @@ def _errors(status: str, found: Finding | None, headers: str = "") -> bytes:
     return _http(status, headers, json.dumps(errors).encode())
 
 
+@cache
 def schema(openapi: Path) -> Callable[[dict[str, Any]], Iterator[Finding]]:
     """SendGrid's contract for a request's body. OpenAPI 3.1 schemas are JSON Schema 2020-12."""
     from jsonschema import Draft202012Validator

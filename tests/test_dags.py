@@ -247,3 +247,65 @@ def test_a_campaign_keeps_to_the_clock_of_its_own_time_zone_and_its_follow_up_co
         "0 8 * * * America/New_York Prendre des nouvelles → email",
         "0 8 1 1,4,7,10 * Europe/Paris La lettre de la saison",
     ]
+
+
+CONNECTIONS = {
+    "smtp_default": "smtp://shop:p%40ss%2Fword@mail.shop.example:2525?disable_ssl=true",
+    "sendgrid_default": '{"conn_type": "http", "host": "api.eu.sendgrid.com", "password": "p@ss/word"}',
+}
+
+
+def sender_of(folder: Path, name: str, kind: str, **changes: str) -> str:
+    """What the DAGs' house sends by, where shop.yaml names an Airflow connection: the last line that is printed."""
+    import shutil
+
+    for part in ("dags", "include"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
+    settings = folder / "include" / "shop.yaml"
+    settings.write_text(settings.read_text("utf-8").replace("kind: outbox", f"kind: {kind}\n  connection: {name}"))
+    code = (
+        "import wiring; from habitue.errors import SettingError; from habitue.providers import open_sender\n"
+        "try: house = wiring.house()\n"
+        "except SettingError as error: print(error); raise SystemExit\n"
+        "sender = open_sender(house.shop, house.access, out=house.out)\n"
+        "found = getattr(sender, 'server', sender)\n"
+        "print(type(sender).__name__, [getattr(found, name, None) for name in ('host', 'port', 'security', 'username', "
+        "'password', 'base_url', 'key')], wiring.plays_a_demonstration())\n"
+    )
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "PYTHONPATH": f"{folder / 'include'}:{folder / 'dags'}",
+        "HABITUE_DATABASE_URL": "postgresql://nowhere/",
+        "HABITUE_OUT": str(folder),
+        "HABITUE_DEMONSTRATION": "1",
+        **changes,
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "p@ss/word" not in done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "sends_by"),
+    [
+        ("smtp_default", "smtp", "Smtp ['mail.shop.example', 2525, 'starttls', 'shop', 'p@ss/word', None, None] False"),
+        (
+            "sendgrid_default",
+            "sendgrid",
+            "SendGrid [None, None, None, None, None, 'https://api.eu.sendgrid.com', 'p@ss/word'] False",
+        ),
+    ],
+)
+def test_an_airflow_connection_chooses_the_sender(tmp_path: Path, name: str, kind: str, sends_by: str) -> None:
+    assert sender_of(tmp_path, name, kind, **{f"AIRFLOW_CONN_{name.upper()}": CONNECTIONS[name]}) == sends_by
+
+
+def test_a_connection_that_airflow_does_not_know_stops_the_run_before_anyone_is_written_to(tmp_path: Path) -> None:
+    said = sender_of(tmp_path, "smtp_default", "smtp")
+    assert "there is no connection smtp_default; add it in Airflow (Admin, Connections)" in said
+
+
+def test_a_demonstration_asks_no_connection(tmp_path: Path) -> None:
+    assert sender_of(tmp_path, "smtp_default", "smtp", HABITUE_TODAY="2026-10-01").startswith("Outbox")

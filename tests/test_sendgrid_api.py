@@ -15,13 +15,12 @@ from typing import Any
 
 import pytest
 
-from conftest import SHARED
 from habitue.mime import Mail
 from habitue.postbag import Patience
 from habitue.senders import Receipts
 from habitue.sendgrid_api import MOST, SendGrid, payload, together
 from loopback import Faults, running
-from sendgrid_stub import SendGridStub
+from sendgrid_stub import OPENAPI, SendGridStub
 from test_senders import mail
 
 PATIENCE = Patience(tries=3, first=0.01, longest=0.05, silence=20)
@@ -73,10 +72,9 @@ def test_nothing_to_send_is_sent_to_nobody(tmp_path: Path) -> None:
 
 
 def test_our_requests_keep_sendgrids_own_contract(tmp_path: Path) -> None:
-    openapi = SHARED / "sendgrid" / "mail_openapi.json"
-    if not openapi.exists():
-        pytest.skip(f"SendGrid's OpenAPI file is not here ({openapi.name})")
-    stub = SendGridStub(tmp_path / "asked", openapi=openapi)
+    if not OPENAPI.exists():
+        pytest.skip(f"SendGrid's OpenAPI file is not here ({OPENAPI.name})")
+    stub = SendGridStub(tmp_path / "asked")
     assert stub.schema is not None
     assert list(stub.schema({"personalizations": [{}], "from": {}})) != []
     with sending(stub) as sender:
@@ -163,6 +161,7 @@ def test_one_address_that_sendgrid_dislikes_keeps_no_other_from_their_mail(tmp_p
 
 # What each answer means. The last column: whether a person must see to it first; None: the others may go on.
 ALWAYS = {
+    "400": ("refused", None),
     "401": ("held", True),
     "403": ("held", True),
     "404": ("held", True),
@@ -291,6 +290,27 @@ def test_nobody_at_home_holds_everything() -> None:
     assert statuses(answer) == ["held"] * 5
     assert answer.stopped
     assert not answer.stopped.permanent
+
+
+def test_a_name_that_nobody_has_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with closing(SendGrid(KEY, "https://api.shop.example", patience=PATIENCE, timeout=1)) as sender:
+        answer = sender.send(people(5))
+    assert statuses(answer) == ["held"] * 5
+    assert answer.stopped
+    assert not answer.stopped.permanent
+
+
+def test_as_shipped_a_busy_provider_is_asked_six_times_after_one_two_four_seconds_and_never_more_than_sixty() -> None:
+    patience = Patience()
+    assert patience.tries == 6
+    for tried, seconds in enumerate((1, 2, 4, 8, 16, 32, 60, 60), start=1):
+        pauses = [patience.pause(tried) for _ in range(50)]
+        assert seconds <= min(pauses) <= max(pauses) <= 1.25 * seconds
+        assert len(set(pauses)) > 40  # not all come back at once
 
 
 def test_a_certificate_of_nobody_we_trust_holds_everything(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from habitue import (
     cli_public,
     cli_returns,
     cli_runs,
+    cli_senders,
     cli_trace,
 )
 from habitue.errors import HabitueError
@@ -44,6 +45,7 @@ cli_returns.mount(app)
 app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
 app.command()(cli_trace.replay)
+app.command("send-test")(cli_senders.send_test)
 console = Console()
 errors = Console(stderr=True, style="red")
 

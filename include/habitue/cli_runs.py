@@ -67,7 +67,7 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="For a program: a list of objects.")] = False,
 ) -> None:
     """The last runs: whether their messages may leave, and what has become of these."""
-    from habitue import overview
+    from habitue import allowances, overview
 
     with opened() as (house, at):
         lines, pulled = overview.runs(house.engine, at=at), overview.stopped(house.engine)
@@ -77,9 +77,15 @@ def runs(
             return
         if pulled:
             say(f"Nothing leaves: stopped by {pulled.by}, {_moment(pulled.at, house)} ({pulled.reason})")
+        used = allowances.used(house.engine, house.shop, at=at)
+        if used is not None:
+            day, most = used.allowance.day, used.allowance.most
+            say(f"E-mails of {day}: {used.mails} of {most} have left (sender.warm_up, sender.daily_cap)")
         for line in lines:
             for text in _told(line, house):
                 say(text)
+            if used is not None and not used.left and line.mails_waiting and line.shut is None:
+                say(f"  {line.mails_waiting} e-mails wait until {used.goes_on(house.shop)}: today's are used up")
         if not lines:
             say("no run is planned yet")
 

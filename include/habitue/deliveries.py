@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import RowMapping
 
 from habitue import controls, ledger
 from habitue.addresses import address_lines
+from habitue.allowances import Allowance
 from habitue.calls import FOLDER as CALLS
 from habitue.calls import CallRow, CallScript, read_words, write_call_list
 from habitue.campaigns import Way
+from habitue.desk import Clock as Clock
+from habitue.desk import Desk as Desk
+from habitue.desk import grouped as grouped
+from habitue.desk import run_folder as run_folder
 from habitue.emails import EmailTemplate
 from habitue.errors import SendError, Waiting
 from habitue.house import House
@@ -36,132 +41,22 @@ from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
 from habitue.mime import Mail, Origin, write
 from habitue.plans import Shard
 from habitue.providers import open_sender
-from habitue.recipients import Recipient, Run, recipients
+from habitue.recipients import Recipient
 from habitue.salutations import salutation
 from habitue.senders import Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
-from habitue.tables import Channel, RunState, State
-from habitue.texts import NO_BREAK, Text, load_text, long_date, money, typography
+from habitue.tables import Channel, State
+from habitue.texts import NO_BREAK, Text, load_text, long_date, money
 
 CLAIM = 500
 """Mails claimed at a time: a worker that dies leaves at most so many in doubt."""
 
-Clock = Callable[[], datetime]
 Counts = dict[str, int]
 
 
 class Delivery(Protocol):
     def render(self, shard: Shard) -> Counts: ...
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts: ...
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What the three channels share: the house, the run, and who the worker is."""
-
-    house: House
-    run: Run
-    worker: str
-    connection: Connection | None = None
-    """read people over this one: a rehearsal's are in no other"""
-
-    @classmethod
-    def of(cls, house: House, shard: Shard) -> Desk:
-        return cls(house, Run.of(house.engine, shard.run_id), f"worker-{uuid4().hex[:12]}")
-
-    @property
-    def work(self) -> Path:
-        return run_folder(self.house, self.run)
-
-    def people(self, shard: Shard, *states: State, only: frozenset[UUID] | None = None) -> Iterator[Recipient]:
-        return recipients(
-            self.connection or self.house.engine,
-            shard,
-            facts=self.work / "facts.parquet",
-            shop=self.house.shop,
-            states=states,
-            only=only,
-        )
-
-    def waiting(self, shard: Shard, *states: State) -> Iterator[Recipient]:
-        """Those who are still to be written to; LedgerError before the first where audience or texts changed."""
-        for number, who in enumerate(self.people(shard, *states)):
-            if number == 0:
-                self.check(shard)
-            yield who
-
-    def check(self, shard: Shard) -> None:
-        controls.check(self.house.engine, shard, self.house.shop)
-
-    def claim(self, shard: Shard, *, on: date, at: datetime, most: int, again: bool, after: int = 0) -> ledger.Claim:
-        """A claim of the shard's messages. Waiting where none may leave now; nothing to claim where the run is
-        cancelled."""
-        claimed = ledger.claim(
-            self.house.engine,
-            shard,
-            worker=self.worker,
-            on=on,
-            at=at,
-            shop=self.house.shop,
-            caps=self.run.campaign.effective_caps(self.house.shop),
-            most=most,
-            again=again,
-            after=after,
-        )
-        if claimed.shut and claimed.shut != RunState.CANCELLED:
-            raise Waiting(_waits(shard.run_id, claimed), why=claimed.shut)
-        return claimed
-
-    def keep_content(self, shard: Shard, digest: str, messages: int) -> None:
-        """What the shard's messages came out as, the first time that all of them were made."""
-        ledger.keep_content(self.house.engine, shard, digest, messages)
-
-    def settle(self, outcomes: Iterable[Outcome], at: datetime) -> int:
-        return ledger.settle(self.house.engine, list(outcomes), worker=self.worker, at=at)
-
-    def offer_words(self, who: Recipient) -> dict[str, object]:
-        offer = self.run.offer(who.segment, who.arm)
-        return {
-            "code": grouped(who.offer_code),
-            "text": typography(offer.text[who.language], who.language),  # type: ignore[index]
-            "valid_until": offer.valid_until(self.run.on),
-            "url": self.offer_url(who),
-        }
-
-    def offer_url(self, who: Recipient) -> str:
-        return f"{self.house.shop.website}/o/{who.offer_code}"
-
-    def facts_words(self, who: Recipient) -> dict[str, object]:
-        """What copy may know of a customer's purchases: days with a purchase, in all and in the last year."""
-        return {
-            "last_purchase": who.facts.last_day,
-            "favourite": self.favourite(who),
-            "purchases": who.facts.lifetime_days,
-            "this_year": who.facts.purchase_days,
-        }
-
-    def favourite(self, who: Recipient) -> str | None:
-        return who.facts.favourites[0] if who.facts.favourites else None
-
-
-def _waits(run_id: str, claimed: ledger.Claim) -> str:
-    said = f" ({claimed.reason})" if claimed.reason else ""
-    return {
-        "stopped": f"nothing may leave{said}: the kill switch is pulled; `habitue go` lifts it",
-        "paused": f"{run_id} is paused{said}: `habitue resume {run_id}` goes on, `habitue cancel {run_id}` ends it",
-        "unapproved": f"{run_id} is not approved as it is now: clear its task `ask` and what follows to ask (again)",
-        "late": f"{run_id} comes after its send window: `habitue resume {run_id}` lets it go, `habitue cancel` ends it",
-    }[claimed.shut or ""]
-
-
-def run_folder(house: House, run: Run) -> Path:
-    """Where a run keeps what it was made from and what it is making."""
-    return house.out / "runs" / run.campaign.name / run.on.isoformat()
-
-
-def grouped(code: str) -> str:
-    """A code as it is read out: two halves with a hyphen."""
-    return f"{code[:5]}-{code[5:]}"
 
 
 def lot_name(shard: Shard) -> str:
@@ -339,8 +234,8 @@ class Emails:
             while claimed := self._claim(shard, on=on, now=now, after=after):
                 after = claimed.last
                 counts["cancelled"] += claimed.cancelled
-                answer = self.sender.send(self._mails(shard, claimed.messages, now))
-                self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now())
+                answer = self.sender.send(self._mails(shard, claimed, now))
+                self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now(), claimed.counted)
                 controls.judge(engine, shard.run_id, self.desk.house.shop.breaker, at=now())
                 for receipt in answer.receipts:
                     counts[receipt.status] += 1
@@ -354,17 +249,18 @@ class Emails:
             raise Waiting(f"{shard}: another worker holds the rest and has not answered", why="in_hand", until=until)
         return counts
 
-    def _mails(self, shard: Shard, claimed: frozenset[UUID], now: Clock) -> list[Mail]:
+    def _mails(self, shard: Shard, claimed: ledger.Claim, now: Clock) -> list[Mail]:
         with self._or_given_back(claimed, now):
-            return [self.mail(who) for who in self.desk.people(shard, State.CLAIMED, only=claimed)]
+            return [self.mail(who) for who in self.desk.people(shard, State.CLAIMED, only=claimed.messages)]
 
     @contextmanager
-    def _or_given_back(self, claimed: frozenset[UUID], now: Clock) -> Iterator[None]:
+    def _or_given_back(self, claimed: ledger.Claim, now: Clock) -> Iterator[None]:
         """Where something fails before any of the claimed mails has left, the claim is given back."""
         try:
             yield
         except BaseException:
-            self.desk.settle((Outcome(one, State.PLANNED) for one in claimed), now())
+            back = (Outcome(one, State.PLANNED) for one in claimed.messages)
+            self.desk.settle(back, now(), claimed.counted)
             raise
 
     def journal(self, shard: Shard) -> Journal:
@@ -372,15 +268,17 @@ class Emails:
 
     def _claim(self, shard: Shard, *, on: date, now: Clock, after: int) -> ledger.Claim:
         """A claim, noted in the journal before anything leaves. Waiting outside the campaign's hours."""
-        window = self.desk.run.campaign.window
-        if (opens := window.open_at(now(), self.desk.house.shop.tz)) is not None:
-            raise Waiting(f"{shard.run_id}: mails leave {window.hours} only", why="outside_hours", until=opens)
-        again = self.sender.idempotent
-        claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again, after=after)
+        if (opens := self.desk.open_at(now())) is not None:
+            hours = self.desk.run.campaign.window.hours
+            raise Waiting(f"{shard.run_id}: mails leave {hours} only", why="outside_hours", until=opens)
+        again, at = self.sender.idempotent, now()
+        allowance = None if again else Allowance.of(self.desk.house.shop, at)
+        asked = partial(self.desk.claim, shard, on=on, at=at, most=CLAIM, again=again, allowance=allowance)
+        claimed = asked(after=after)
         if not claimed and after:  # what another worker has given back stands further up
-            claimed = self.desk.claim(shard, on=on, at=now(), most=CLAIM, again=again)
+            claimed = asked()
         if claimed.messages and not again:
-            with self._or_given_back(claimed.messages, now):
+            with self._or_given_back(claimed, now):
                 self.journal(shard).add(claimed.messages)
         return claimed
 

@@ -54,7 +54,7 @@ class MailboxError(HabitueError):
 
 class Waiting(HabitueError):
     """Messages that wait for a person or for the clock. `why`: stopped, paused, unapproved, late, outside_hours,
-    in_hand (another worker holds them, or died with them)."""
+    used_up (the day's e-mails), in_hand (another worker holds them, or died with them)."""
 
     def __init__(self, message: str, *, why: str, until: datetime | None = None) -> None:
         super().__init__(message)

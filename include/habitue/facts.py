@@ -10,6 +10,9 @@ from pathlib import Path
 
 from habitue.statements import source
 
+ROWS = 8192
+"""Customers in a group of the file's rows: a page of a run's mails, in the same order, is in one or two of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -34,20 +37,26 @@ def write_facts(customers: Sequence[str], *, segments: Path, orders: Sequence[Pa
         duck.register("chosen", pa.table({"customer_id": pa.array(customers, pa.string())}))
         duck.read_parquet([str(path) for path in orders]).create_view("orders")
         duck.read_parquet(str(segments)).create_view("segments")
-        duck.sql(source("facts/known_of")).write_parquet(str(partial))
+        duck.sql(source("facts/known_of")).write_parquet(str(partial), row_group_size=ROWS)
     partial.replace(out)
 
 
-def read_facts(path: Path, customers: Sequence[str]) -> dict[str, Facts]:
-    """What is known of these customers."""
-    import duckdb
-    import pyarrow as pa
+class FactsFile:
+    """What `write_facts` wrote, kept open: a page of customers costs the rows around them, however long the file is."""
 
-    with duckdb.connect() as duck:
-        duck.register("wanted", pa.table({"customer_id": pa.array(customers, pa.string())}))
-        duck.read_parquet(str(path)).create_view("facts")
-        rows = duck.sql(
+    def __init__(self, path: Path) -> None:
+        import duckdb
+
+        self._path = str(path)
+        self._duck = duckdb.connect(config={"threads": 1})
+        self._duck.execute("set enable_progress_bar = false")
+        self._duck.execute("set parquet_metadata_cache = true")
+
+    def of(self, customers: Sequence[str]) -> dict[str, Facts]:
+        """What is known of these customers."""
+        rows = self._duck.execute(
             "select customer_id, last_day, lifetime_days, lifetime_cents, purchase_days, favourites "
-            "from facts semi join wanted using (customer_id)"
+            "from read_parquet($path) semi join (select unnest($wanted) as customer_id) using (customer_id)",
+            {"path": self._path, "wanted": list(customers)},
         ).fetchall()
-    return {row[0]: Facts(row[1], row[2], row[3], row[4], tuple(row[5] or ())) for row in rows}
+        return {row[0]: Facts(row[1], row[2], row[3], row[4], tuple(row[5] or ())) for row in rows}

@@ -16,11 +16,11 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from habitue import database, tokens
+from habitue import connections, database, tokens
 from habitue.errors import LedgerError, SettingError
 from habitue.lake import Lake, Snapshot
 from habitue.providers import Access
-from habitue.shop import Shop
+from habitue.shop import SenderSettings, Shop
 from habitue.sources import SourceSpec, load_source
 from habitue.suppressions import MarkKey
 
@@ -66,6 +66,7 @@ class House:
         HABITUE_PROXIES  the addresses or networks of the proxies in front of `habitue public`, with commas
         HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
+        AIRFLOW_CONN_…   the connection that sender.connection names, where only the environment is asked
         HABITUE_SENDGRID_WEBHOOK_KEY   the public keys of SendGrid's signed event webhook, as its page shows them (or
                          …_FILE): several, with a space or a line between, while one takes the other's place
         HABITUE_IMAP_PASSWORD  opens the mailbox of sender.returns; or …_FILE
@@ -82,7 +83,7 @@ class House:
                 "the base is a PostgreSQL, e.g. postgresql://user:password@host/habitue",
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
-            access=_access(settings, shop.sender.kind),
+            access=_access(settings, shop.sender),
             newer_token_keys=_token_keys(_secret(settings, "HABITUE_TOKEN_KEYS") or ""),
             proxies=_proxies(settings.get("HABITUE_PROXIES") or ""),
             webhook_keys=_secret(settings, "HABITUE_SENDGRID_WEBHOOK_KEY"),
@@ -154,7 +155,7 @@ def _source(settings: Mapping[str, str]) -> SourceSpec:
 def _shop(spec: SourceSpec, settings: Mapping[str, str]) -> Shop:
     shop = spec.settings()
     if settings.get("HABITUE_TODAY"):
-        return shop.model_copy(update={"sender": shop.sender.model_copy(update={"kind": "outbox"})})
+        return shop.model_copy(update={"sender": shop.sender.model_copy(update={"kind": "outbox", "connection": None})})
     return shop
 
 
@@ -186,8 +187,14 @@ def _proxies(value: str) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _access(settings: Mapping[str, str], kind: str) -> Access:
-    name = _PASSWORDS.get(kind)
+def _access(settings: Mapping[str, str], sender: SenderSettings) -> Access:
+    """From the environment. A connection that only Airflow knows is looked up there, before anything is sent."""
+    if sender.connection and sender.kind != "outbox":
+        written = settings.get(connections.variable(sender.connection))
+        if not written:
+            return Access()
+        return connections.access(sender.connection, sender.kind, connections.read(sender.connection, written))
+    name = _PASSWORDS.get(sender.kind)
     return Access(password=_secret(settings, name)) if name else Access()
 
 

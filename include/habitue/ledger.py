@@ -16,6 +16,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, func, select, text, update
 
+from habitue import allowances
+from habitue.allowances import Allowance
 from habitue.decisions import end_of_day, years_before
 from habitue.errors import LedgerError
 from habitue.limits import Cap
@@ -70,7 +72,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Messages that this worker, and no other, may let go now; how many were cancelled when asked again; and why none
-    may leave now (`stopped`, `paused`, `cancelled`, `unapproved`, `late`), with what was said about it."""
+    may leave now (`stopped`, `paused`, `cancelled`, `unapproved`, `late`, `used_up`), with what was said about it."""
 
     messages: frozenset[UUID]
     cancelled: int = 0
@@ -80,6 +82,8 @@ class Claim:
     """runs planned later may have used up what this one's caps leave"""
     shut: str | None = None
     reason: str | None = None
+    counted: Allowance | None = None
+    """the allowance that they were taken from"""
 
     def __bool__(self) -> bool:
         return bool(self.messages or self.cancelled)
@@ -120,6 +124,7 @@ def claim(
     most: int,
     again: bool = False,
     after: int = 0,
+    allowance: Allowance | None = None,
 ) -> Claim:
     """Claims up to `most` messages of the shard, in order, behind the place `after`; committed when it returns.
 
@@ -127,13 +132,18 @@ def claim(
     2. Holds, consent, suppression, reachability and caps are asked again; who has said no since the plan is cancelled.
     3. `again` also takes what another worker claimed and did not settle: only for channels where making the same
        thing twice makes it once (a letter's file, a call row, a mail in the outbox).
+    4. Of an `allowance` no more is taken than is left of it, over all runs (see `allowances`).
     """
     cap, cap_any, cap_fewer = caps[shard.channel], caps["any"], caps["fewer"]
     with engine.begin() as connection:
         asked = gate(connection, shard.run_id, at=at, longest_cap=max(cap.days, cap_any.days))
         if asked.shut:
             return asked
+        if allowance is not None:
+            most = min(most, allowances.take(connection, allowance))
         by_key(connection)
+        if not most:
+            return Claim(frozenset(), last=after, shut="used_up" if _waits(connection, shard, worker) else None)
         rows = connection.execute(
             statement("ledger/claim"),
             {
@@ -161,14 +171,32 @@ def claim(
                 "crowded": asked.crowded,
             },
         ).all()
-    taken = frozenset(row.message_id for row in rows if row.state == State.CLAIMED)
-    return Claim(taken, len(rows) - len(taken), last=max((row.position for row in rows), default=after))
+        taken = frozenset(row.message_id for row in rows if row.state == State.CLAIMED)
+        if allowance is not None:
+            allowances.add(connection, allowance.day, len(taken))
+    last = max((row.position for row in rows), default=after)
+    return Claim(taken, len(rows) - len(taken), last=last, counted=allowance)
 
 
-def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: datetime) -> int:
+def _waits(connection: Connection, shard: Shard, worker: str) -> bool:
+    """Whether anything of the shard is still to leave by this worker."""
+    planned = select(message.c.message_id).where(
+        message.c.run_id == shard.run_id,
+        message.c.channel == shard.channel,
+        message.c.shard == shard.number,
+        message.c.state == State.PLANNED,
+        message.c.claimed_by.is_distinct_from(worker),
+    )
+    return connection.execute(planned.limit(1)).first() is not None
+
+
+def settle(
+    engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: datetime, counted: Allowance | None = None
+) -> int:
     """Writes what came of claimed messages; returns how many rows it was news for.
 
-    An answer that came after the lease ran out still counts: its message is no longer in doubt.
+    An answer that came after the lease ran out still counts: its message is no longer in doubt. `counted`: the
+    allowance that they were claimed from; it is given back what did not leave.
     """
     if not outcomes:
         return 0
@@ -190,10 +218,12 @@ def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: date
                 "worker": worker,
                 "at": at,
             },
-        ).scalar_one()
-        late = [one for one in outcomes if one.state is not State.UNKNOWN] if settled < len(outcomes) else []
+        ).one()
+        if counted is not None:
+            allowances.add(connection, counted.day, -settled.not_left)
+        late = [one for one in outcomes if one.state is not State.UNKNOWN] if settled.messages < len(outcomes) else []
         known = {one.message_id: (one.state, one.reason) for one in late}
-        news = int(settled) + len(_resolve(connection, known, at=at, worker=worker))
+        news = int(settled.messages) + len(_resolve(connection, known, at=at, worker=worker))
         heard(connection, doubtful, at=at)
         return news
 
@@ -299,6 +329,8 @@ def doubt(engine: Engine, claims: Mapping[UUID, int], *, at: datetime) -> int:
         lock(connection, OUTCOMES_LOCK)
         by_key(connection)
         unknown = connection.scalars(statement("ledger/doubt"), told).all()
+        if unknown:
+            allowances.count_anew(connection)
         return len(unknown) - heard(connection, unknown, at=at)
 
 

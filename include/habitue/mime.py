@@ -33,6 +33,7 @@ _FEEDBACK = re.compile(r"[A-Za-z0-9._-]*(?::[A-Za-z0-9._-]*){0,2}:[A-Za-z0-9._-]
 _LINK = re.compile(r"https://[A-Za-z0-9](?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+;=%]*)")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
+_ALL = "(every message of the run)"
 _LONGEST_LINE = 998  # RFC 5322 2.1.1, without the line end
 _LINE = 76
 _FRAME = "=?utf-8?b??="
@@ -125,10 +126,13 @@ def check(mail: Mail) -> None:
 
 def envelope(mail: Mail) -> tuple[str, str]:
     """From whom and to whom, as a mail server is told: two addresses in ASCII. SendError as from `write`."""
-    return (
-        _address("From", mail.origin.from_address, mail.message_id),
-        _address("To", mail.to_address, mail.message_id),
-    )
+    return envelope_sender(mail.origin), _address("To", mail.to_address, mail.message_id)
+
+
+@lru_cache(maxsize=64)
+def envelope_sender(origin: Origin) -> str:
+    """From whom the mails of a run are, in ASCII. SendError as from `write`."""
+    return _address("From", origin.from_address, _ALL)
 
 
 def _head(mail: Mail) -> str:
@@ -223,7 +227,7 @@ class _Shared:
 @lru_cache(maxsize=64)
 def _shared_headers(origin: Origin) -> _Shared:
     """The headers that a run's mails share, checked and encoded once."""
-    key = "(every message of the run)"
+    key = _ALL
     if origin.date.tzinfo is None:
         raise _refusal("Date", key, "give a time with its time zone")
     if not _DOMAIN.fullmatch(origin.domain):

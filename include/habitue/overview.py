@@ -49,6 +49,8 @@ class RunLine:
     planned_at: datetime
     deliver_until: datetime
     snapshot_id: str
+    mails_waiting: int
+    """of those that may still leave, the e-mails"""
 
     @property
     def standing(self) -> str:
@@ -226,6 +228,7 @@ def _lines(engine: Engine, connection: Connection, run_id: str | None, most: int
             planned_at=row.planned_at,
             deliver_until=row.deliver_until,
             snapshot_id=row.snapshot_id,
+            mails_waiting=row.mails_waiting,
         )
         for row in found
     ]

@@ -21,7 +21,7 @@ from habitue.calls import CallScript
 from habitue.campaigns import FOLDERS, Offer, Way, campaign_files, read_campaign
 from habitue.emails import EmailTemplate, Rendered
 from habitue.errors import LedgerError, SettingError
-from habitue.facts import read_facts, write_facts
+from habitue.facts import FactsFile, write_facts
 from habitue.house import House
 from habitue.letters import Letter, compose
 from habitue.salutations import name, salutation
@@ -125,7 +125,7 @@ def customer(house: House, customer_id: str) -> Person:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "facts.parquet"
         write_facts([customer_id], segments=snapshot.segments, orders=snapshot.orders, out=file)
-        found = read_facts(file, [customer_id])[customer_id]
+        found = FactsFile(file).of([customer_id])[customer_id]
     facts = Known(
         last_purchase=found.last_day,
         favourite=found.favourites[0] if found.favourites else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from habitue.errors import SettingError
 from habitue.senders import Outbox, Sender
@@ -17,24 +18,31 @@ from habitue.smtp_connection import Server
 
 @dataclass(frozen=True)
 class Access:
-    """How a provider lets us in. What is None stands in shop.yaml; `password` is SendGrid's key, too."""
+    """How a provider lets us in. What is None stands in shop.yaml; `password` is SendGrid's key, too; `connection`: the
+    Airflow connection that says it."""
 
     password: str | None = field(default=None, repr=False)
     username: str | None = None
     host: str | None = None
     port: int | None = None
+    security: Literal["starttls", "tls", "none"] | None = None
+    base_url: str | None = None
+    connection: str | None = None
 
 
 def open_sender(shop: Shop, access: Access, *, out: Path) -> Sender:
     """The sender of `sender.kind` in shop.yaml. It connects when it is given mails. SettingError where a secret or a
     file is missing."""
     settings = shop.sender
+    if settings.kind != "outbox" and settings.connection and access.connection != settings.connection:
+        from habitue.connections import missing
+
+        raise missing(settings.connection)
     match settings.kind:
         case "outbox":
             return Outbox(out / "emails")
         case "smtp":
-            assert settings.smtp is not None  # noqa: S101 - shop.py makes sure of it
-            return _smtp(settings.smtp, access, name=settings.domain)
+            return _smtp(settings.smtp or SmtpSettings(), access, name=settings.domain)
         case "sendgrid":
             if not access.password:
                 raise SettingError(
@@ -43,7 +51,7 @@ def open_sender(shop: Shop, access: Access, *, out: Path) -> Sender:
             chosen = settings.sendgrid
             return SendGrid(
                 key=access.password,
-                base_url=chosen.base_url,
+                base_url=access.base_url or chosen.base_url,
                 connections=chosen.connections,
                 timeout=chosen.timeout,
                 sandbox=chosen.sandbox,
@@ -52,22 +60,25 @@ def open_sender(shop: Shop, access: Access, *, out: Path) -> Sender:
 
 def _smtp(settings: SmtpSettings, access: Access, *, name: str) -> Smtp:
     username = access.username or settings.username
-    if username and settings.security == "none":
-        raise SettingError("sender.smtp.security is none: a password is never sent in the clear; say starttls or tls")
+    security, host = access.security or settings.security, access.host or settings.host
+    assert host is not None  # noqa: S101 - shop.py and connections.py make sure of it
+    if username and security == "none":
+        where = f"connection {access.connection}" if access.connection else "sender.smtp.security"
+        raise SettingError(f"{where} has no TLS: a password is never sent in the clear; choose STARTTLS or TLS")
     if username and not access.password:
         raise SettingError(
             "HABITUE_SMTP_PASSWORD is not set, nor HABITUE_SMTP_PASSWORD_FILE: sender.smtp has a username"
         )
     return Smtp(
         Server(
-            host=access.host or settings.host,
+            host=host,
             port=access.port or settings.port,
-            security=settings.security,
+            security=security,
             name=name,
             timeout=settings.timeout,
             username=username,
             password=access.password,
-            tls=None if settings.security == "none" else _trusting(settings.ca_file),
+            tls=None if security == "none" else _trusting(settings.ca_file),
         ),
         connections=settings.connections,
         limits=settings.limits,

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, Engine, RowMapping, select
 
 from habitue.campaigns import Campaign, Offer
 from habitue.errors import LedgerError
-from habitue.facts import Facts, read_facts
+from habitue.facts import Facts, FactsFile
 from habitue.plans import Shard
 from habitue.salutations import name
 from habitue.shop import Shop
@@ -84,7 +83,7 @@ def recipients(
     base: Engine | Connection,
     shard: Shard,
     *,
-    facts: Path,
+    facts: FactsFile,
     shop: Shop,
     states: Sequence[State],
     only: frozenset[UUID] | None = None,
@@ -114,7 +113,7 @@ def recipients(
                 .mappings()
                 .all()
             )
-        known = read_facts(facts, [row["customer_id"] for row in rows]) if rows else {}
+        known = facts.of([row["customer_id"] for row in rows]) if rows else {}
         for row in rows:
             yield _recipient(row, known[row["customer_id"]])
         if len(rows) < PAGE:

@@ -253,6 +253,8 @@ def _notes(found: Rehearsal, shop: Shop, language: str) -> Iterator[str]:
     yield say["lead"].format(**lead)
     if found.too_old:
         yield say["too_old"].format(days=found.snapshot_age_days)
+    if found.too_slow:
+        yield say["slow"].format(days=found.mail_days, window=found.window_days)
     if found.already:
         planned_at = clock_time(found.already.planned_at.astimezone(shop.tz), language)
         yield say["already"].format(moment=planned_at, state=say["states"][found.already.state])

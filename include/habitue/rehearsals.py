@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, select
 
 from habitue.accounts import Account, Excluded, HeldOut, totals
+from habitue.allowances import days_needed
 from habitue.campaigns import Campaign, find_campaign
 from habitue.costs import CostLine, PriceList, cost_lines, price_list
 from habitue.decisions import Counts, Question, decide
@@ -107,6 +108,9 @@ class Rehearsal:
     leaves_from: date
     leaves_before: datetime
     leaves_hours: str | None
+    window_days: int
+    mail_days: int | None
+    """the days that its e-mails need at the shop's warm-up or daily cap; None where it sets none"""
     messages: tuple[Planned, ...]
     holdout: tuple[HeldOut, ...]
     exclusions: tuple[Excluded, ...]
@@ -115,6 +119,11 @@ class Rehearsal:
     """this very run, where it is planned already"""
     before: Comparison | None
     """the campaign's last run before this day"""
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether the send window would be over before all its e-mails could leave."""
+        return self.mail_days is not None and self.mail_days > self.window_days
 
     @property
     def budget_left_micros(self) -> int | None:
@@ -215,6 +224,8 @@ def draft(
                     leaves_from=on,
                     leaves_before=campaign.window.ends(on, shop.tz),
                     leaves_hours=campaign.window.hours,
+                    window_days=campaign.window.days,
+                    mail_days=days_needed(shop.sender, totals(now.messages, "channel").get(Channel.EMAIL, 0), on=on),
                     messages=_messages(now),
                     holdout=now.held_out,
                     exclusions=now.exclusions,

@@ -20,10 +20,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json
+
 from habitue.errors import SendError
-from habitue.mime import Mail, check, envelope, run_headers, unsubscribe_headers
+from habitue.mime import Mail, Origin, check, envelope, envelope_sender, run_headers, unsubscribe_headers
 from habitue.postbag import Parcel, Patience, Postbag
 from habitue.senders import Receipts
 
@@ -47,7 +50,7 @@ class SendGrid:
 
     key: str = field(repr=False)
     base_url: str = "https://api.sendgrid.com"
-    connections: int = 16
+    connections: int = 32
     timeout: float = 60
     sandbox: bool = False
     patience: Patience = field(default_factory=Patience)
@@ -112,7 +115,7 @@ class SendGrid:
             if (parcel := bag.take()) is None:
                 continue
             asked = payload([bag.mails[place] for place in parcel.places], sandbox=self.sandbox)
-            body = json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode()
+            body = to_json(asked)  # five times quicker than the standard library's
             parcel.in_doubt = True
             try:
                 async with session.post("/v3/mail/send", data=body, allow_redirects=False) as response:
@@ -195,20 +198,28 @@ def together(mails: Sequence[Mail], places: Iterable[int]) -> Iterator[list[int]
 
 def payload(mails: Sequence[Mail], *, sandbox: bool) -> dict[str, Any]:
     """The body of a request for mails that share their content. They were checked before."""
-    from sendgrid.helpers import mail as helpers
+    from sendgrid.helpers.mail import Content, Subject
 
     first = mails[0]
+    return {
+        **_shared(first.origin, first.language, sandbox),
+        "subject": Subject(first.subject).get(),
+        "content": [Content("text/plain", first.text).get(), Content("text/html", first.html).get()],
+        "personalizations": [_personalization(mail) for mail in mails],
+    }
+
+
+@lru_cache(maxsize=64)
+def _shared(origin: Origin, language: str, sandbox: bool) -> dict[str, Any]:
+    """What all requests of a run in a language say, made once."""
+    from sendgrid.helpers import mail as helpers
+
     message = helpers.Mail()
-    message.from_email = helpers.From(envelope(first)[0], first.origin.from_name)
-    message.reply_to = helpers.ReplyTo(first.origin.reply_to)
-    message.subject = helpers.Subject(first.subject)
-    message.add_content(helpers.Content("text/plain", first.text))
-    message.add_content(helpers.Content("text/html", first.html))
-    for name, value in run_headers(first.origin).items():
+    message.from_email = helpers.From(envelope_sender(origin), origin.from_name)
+    message.reply_to = helpers.ReplyTo(origin.reply_to)
+    for name, value in run_headers(origin).items():
         message.add_header(helpers.Header(name, value))
-    message.add_header(helpers.Header("Content-Language", first.language))
-    for place, one in enumerate(mails):
-        message.add_personalization(_personalization(one), index=place)
+    message.add_header(helpers.Header("Content-Language", language))
     tracking = helpers.TrackingSettings()
     tracking.click_tracking = helpers.ClickTracking(False, False)
     tracking.open_tracking = helpers.OpenTracking(False)
@@ -221,14 +232,14 @@ def payload(mails: Sequence[Mail], *, sandbox: bool) -> dict[str, Any]:
 
 
 def _personalization(mail: Mail) -> Any:
-    from sendgrid.helpers import mail as helpers
+    from sendgrid.helpers.mail import CustomArg, Header, Personalization, To
 
-    one = helpers.Personalization()
-    one.add_to(helpers.To(envelope(mail)[1], _SEPARATORS.sub(" ", mail.to_name) or None))
+    one = Personalization()
+    one.add_to(To(envelope(mail)[1], _SEPARATORS.sub(" ", mail.to_name) or None))
     for name, value in unsubscribe_headers(mail).items():
-        one.add_header(helpers.Header(name, value))
-    one.add_custom_arg(helpers.CustomArg("message_id", mail.message_id))
-    return one
+        one.add_header(Header(name, value))
+    one.add_custom_arg(CustomArg("message_id", mail.message_id))
+    return one.get()
 
 
 async def _wrong_field(response: ClientResponse) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+import re
+from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urljoin
@@ -12,9 +13,9 @@ from pydantic import Field, model_validator
 
 from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Margin, ShopCaps
 from habitue.settings import INCLUDE as INCLUDE
+from habitue.settings import Count, Timezone, merge, validate
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
-from habitue.settings import Timezone, merge, validate
 from habitue.settings import read_yaml as read_yaml
 
 FOLDER = r"^[A-Za-z0-9._-][A-Za-z0-9._/ -]*$"
@@ -46,12 +47,17 @@ class DkimSettings(Strict):
     key_file: Path
 
 
-class SmtpSettings(Strict):
-    """A mail server. Its password is HABITUE_SMTP_PASSWORD; `limits` are by the recipient's domain, `*` for all mails
-    together; `timeout`: seconds for an answer, five times that after a whole mail. `return_path`: where reports come
-    back to, as `b+<message id>@…` for `b@…`; without it, to sender.from_address."""
+BASE_URL = re.compile(r"https://[^/?#]+|http://127\.0\.0\.1(:\d+)?")
+"""Where SendGrid's web API may be."""
 
-    host: str = Field(pattern=r"^[A-Za-z0-9._:-]+$")
+
+class SmtpSettings(Strict):
+    """A mail server. Its password is HABITUE_SMTP_PASSWORD; what `sender.connection` says goes first. `limits` are by
+    the recipient's domain, `*` for all mails together; `timeout`: seconds for an answer, five times that after a whole
+    mail. `return_path`: where reports come back to, as `b+<message id>@…` for `b@…`; without it, to
+    sender.from_address."""
+
+    host: str | None = Field(None, pattern=r"^[A-Za-z0-9._:-]+$")
     port: int = Field(587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str | None = None
@@ -72,8 +78,8 @@ class SmtpSettings(Strict):
 class SendGridSettings(Strict):
     """SendGrid's web API. Its key is HABITUE_SENDGRID_KEY. `sandbox`: SendGrid checks each mail and sends none."""
 
-    base_url: str = Field("https://api.sendgrid.com", pattern=r"^(https://[^/?#]+|http://127\.0\.0\.1(:\d+)?)$")
-    connections: int = Field(16, ge=1, le=200)
+    base_url: str = Field("https://api.sendgrid.com", pattern=rf"^({BASE_URL.pattern})$")
+    connections: int = Field(32, ge=1, le=200)
     timeout: float = Field(60, gt=0)
     sandbox: bool = False
 
@@ -111,10 +117,36 @@ def _preferences_url(known: dict[str, Any]) -> str | None:
     return urljoin(known["unsubscribe_url"], "../p/") if "unsubscribe_url" in known else None
 
 
+class WarmUp(Strict):
+    """A new domain's first weeks: `first` mails on the day `since`, twice as many every so many days, up to `until` a
+    day for as long as this stands here. Before `since` nothing leaves."""
+
+    since: date
+    first: Count = 200
+    double_every_days: Count = 2
+    until: Count = 50_000
+
+    @model_validator(mode="after")
+    def _grows(self) -> WarmUp:
+        if self.until < self.first:
+            raise ValueError("until must not be below first")
+        return self
+
+    def most_on(self, day: date) -> int:
+        """How many mails may leave on that day."""
+        doublings = (day - self.since).days // self.double_every_days
+        if doublings < 0:
+            return 0
+        return min(self.until, self.first << min(doublings, 40))
+
+
 class SenderSettings(Strict):
     """Who writes, and where a reader may say no. `unsubscribe_url` and `preferences_url` are the public app's pages, to
     which a mail adds its token: by default the second stands beside the first; null leaves its link out of the mails.
-    `unsubscribe_mailto`: an address whose mails `habitue returns` reads, offered beside the one-click link."""
+    `unsubscribe_mailto`: an address whose mails `habitue returns` reads, offered beside the one-click link.
+
+    `connection`: an Airflow connection that says where the sender is and lets us in; the kind is that of which its name
+    begins, where none is said. `daily_cap`: mails a day."""
 
     kind: Literal["outbox", "smtp", "sendgrid"] = "outbox"
     from_name: str
@@ -127,11 +159,29 @@ class SenderSettings(Strict):
     smtp: SmtpSettings | None = None
     sendgrid: SendGridSettings = SendGridSettings()
     returns: ReturnsSettings | None = None
+    connection: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$")
+    warm_up: WarmUp | None = None
+    daily_cap: Count | None = None
+
+    def most_on(self, day: date) -> int | None:
+        """How many mails may leave on that day; None where there is no limit."""
+        limits = [self.daily_cap, self.warm_up.most_on(day) if self.warm_up else None]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_connection_has_a_kind(cls, said: Any) -> Any:
+        if isinstance(said, dict) and said.get("connection") and said.get("kind", "outbox") == "outbox":
+            kinds = [kind for kind in ("smtp", "sendgrid") if str(said["connection"]).lower().startswith(kind)]
+            if not kinds or "kind" in said:
+                raise ValueError("a connection is to a provider: say kind smtp or sendgrid, not outbox")
+            return {**said, "kind": kinds[0]}
+        return said
 
     @model_validator(mode="after")
     def _a_mail_server_has_an_address(self) -> SenderSettings:
-        if self.kind == "smtp" and self.smtp is None:
-            raise ValueError("kind smtp needs the block smtp with at least host")
+        if self.kind == "smtp" and not (self.connection or (self.smtp and self.smtp.host)):
+            raise ValueError("kind smtp needs a connection, or the block smtp with at least host")
         return self
 
 

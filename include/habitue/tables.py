@@ -503,3 +503,11 @@ event_apart = Table(
     Index("ix_event_apart_recorded_at", "recorded_at"),
     comment="events that belong to no message of the ledger, or say what nobody knows yet",
 )
+
+mail_day = Table(
+    "mail_day",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("mails", Integer, nullable=False),
+    comment="e-mails that have left on a day of the shop, or may have; only where it sets a limit",
+)

@@ -15,7 +15,8 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment
 
-from habitue import controls, doubts, overview
+from habitue import allowances, controls, doubts, overview
+from habitue.allowances import Used
 from habitue.errors import LedgerError
 from habitue.house import House
 from habitue.overview import RunLine, RunView
@@ -99,7 +100,8 @@ def runs(here: Here) -> Response:
 @looking.get("/runs/{run_id}")
 def run(run_id: str, here: Here) -> Response:
     found = overview.view(here.house.engine, run_id, shop=here.house.shop, at=here.at)
-    return _page(here, "run.html.j2", **_shown(found, here.house.shop))
+    used = allowances.used(here.house.engine, here.house.shop, at=here.at)
+    return _page(here, "run.html.j2", **_shown(found, here.house.shop, used))
 
 
 @looking.get("/runs/confirm/{act}", dependencies=[Depends(may_act)])
@@ -190,7 +192,7 @@ def _moment(at: datetime, language: str) -> str:
     return f"{long_date(at.date(), language)}, {at:%H:%M}"
 
 
-def _shown(view: RunView, shop: Shop) -> dict[str, Any]:
+def _shown(view: RunView, shop: Shop, used: Used | None) -> dict[str, Any]:
     """What the page of one run shows, in order."""
     order = {name: place for place, name in enumerate([*Segment, *Channel])}
     parts = sorted(view.parts, key=lambda part: (order[part.segment], order[part.channel], part.arm))
@@ -199,6 +201,8 @@ def _shown(view: RunView, shop: Shop) -> dict[str, Any]:
         "view": view,
         "line": view.line,
         "acts": _acts(view),
+        "goes_on": used.goes_on(shop) if used and view.line.mails_waiting and view.line.shut is None else None,
+        "used": used,
         "parts": parts,
         "states": seen,
         "arms": any(part.arm for part in parts),

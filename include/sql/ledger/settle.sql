@@ -24,4 +24,4 @@ with told as (
     ) t
     where s.run_id = t.run_id and s.channel = t.channel and s.shard = t.shard
 )
-select count(*) from moved
+select count(*) as messages, count(*) filter (where state in ('planned', 'refused')) as not_left from moved

@@ -3,10 +3,11 @@
 select r.run_id, r.settings -> 'title' as title, r.on_date, r.state, r.state_reason, r.state_by, r.state_at,
     r.audience, r.planned, r.held_out, r.excluded, r.cost_micros, r.shop ->> 'currency' as currency,
     r.planned_at, r.deliver_until, r.snapshot_id,
-    w.planned as waiting, w.claimed, t.accepted, t.refused, t.unknown, t.cancelled
+    w.planned as waiting, w.mails as mails_waiting, w.claimed, t.accepted, t.refused, t.unknown, t.cancelled
 from run r
 cross join lateral (
-    select count(*) filter (where m.state = 'planned') as planned, count(*) filter (where m.state = 'claimed') as claimed
+    select count(*) filter (where m.state = 'planned') as planned, count(*) filter (where m.state = 'claimed') as claimed,
+        count(*) filter (where m.state = 'planned' and m.channel = 'email') as mails
     from message m
     where m.run_id = r.run_id and m.state in ('planned', 'claimed')
 ) w
