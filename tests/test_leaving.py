@@ -17,6 +17,7 @@ from habitue import controls, deliveries, runs
 from habitue.cli import app
 from habitue.errors import HabitueError, Waiting
 from habitue.house import House
+from habitue.limits import Breaker
 from habitue.plans import Shard
 from habitue.providers import Access
 from habitue.shop import load_shop
@@ -127,6 +128,21 @@ def test_a_provider_that_refuses_too_many_is_left_alone_after_the_claim_under_wa
     assert len(provider.taken) < claimed(here)
 
 
+def test_an_address_that_a_mail_server_does_not_know_is_never_written_to_again(house: House) -> None:
+    with served(house, "smtp", rcpt_550=0.05) as (here, _):
+        here = replace(here, shop=here.shop.model_copy(update={"breaker": Breaker(refused=1, hard_bounces=(1, 1))}))
+        (shard,) = (one for one in runs.plan(here, "quarterly_letter", on=ON, at=now()) if "/email/" in one)
+        counts = runs.deliver(here, shard, on=ON, now=now)
+        asked = text(
+            "select count(*) from message m join customer c using (customer_id) "
+            "join suppression s on s.mark = c.email_mark and s.reason = 'hard_bounce' and s.source = 'smtp' "
+            "join outcome o on o.message_id = m.message_id and o.kind = 'hard_bounce' where m.state = 'refused'"
+        )
+        with here.engine.connect() as connection:
+            assert connection.execute(asked).scalar_one() == counts["refused"] > 0
+            assert connection.execute(text("select count(*) from suppression")).scalar_one() == counts["refused"]
+
+
 # One mail to look at
 
 
@@ -164,7 +180,7 @@ def test_a_test_leaves_by_the_shops_own_sender_and_the_ledger_never_hears_of_it(
     assert len(provider.taken) == 2
     mail = written(provider)
     assert {"fr": "[essai]", "en": "[test]"}[lang] in mail
-    assert f"{house.shop.sender.unsubscribe_url}test" in mail
+    assert f"{house.shop.sender.unsubscribe_url}sample" in mail
     with house.engine.connect() as connection:
         assert connection.execute(text("select count(*) from message")).scalar_one() == 0
 

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping
 
-from habitue import controls, ledger
+from habitue import controls, ledger, outcomes, suppressions
 from habitue.addresses import address_lines
 from habitue.allowances import Allowance
 from habitue.calls import FOLDER as CALLS
@@ -39,13 +39,16 @@ from habitue.journal import Journal
 from habitue.ledger import Outcome
 from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
 from habitue.mime import Mail, Origin, write
+from habitue.outcomes import Event
 from habitue.plans import Shard
 from habitue.providers import open_sender
 from habitue.recipients import Recipient
+from habitue.returned_mail import NO_SUCH_ADDRESS
 from habitue.salutations import salutation
 from habitue.senders import Receipt, Sender, Status, replace_file
 from habitue.shop import Shop
-from habitue.tables import Channel, State
+from habitue.suppressions import Suppression
+from habitue.tables import Channel, OutcomeKind, State, SuppressionReason
 from habitue.texts import NO_BREAK, Text, load_text, long_date, money
 
 CLAIM = 500
@@ -234,8 +237,12 @@ class Emails:
             while claimed := self._claim(shard, on=on, now=now, after=after):
                 after = claimed.last
                 counts["cancelled"] += claimed.cancelled
-                answer = self.sender.send(self._mails(shard, claimed, now))
+                mails = self._mails(shard, claimed, now)
+                answer = self.sender.send(mails)
+                gone = [mail for mail, receipt in zip(mails, answer.receipts, strict=True) if _no_such_address(receipt)]
+                self._suppress(gone, now())
                 self.desk.settle((_outcome(receipt) for receipt in answer.receipts), now(), claimed.counted)
+                self._bounced(gone, now())
                 controls.judge(engine, shard.run_id, self.desk.house.shop.breaker, at=now())
                 for receipt in answer.receipts:
                     counts[receipt.status] += 1
@@ -252,6 +259,24 @@ class Emails:
     def _mails(self, shard: Shard, claimed: ledger.Claim, now: Clock) -> list[Mail]:
         with self._or_given_back(claimed, now):
             return [self.mail(who) for who in self.desk.people(shard, State.CLAIMED, only=claimed.messages)]
+
+    def _suppress(self, gone: list[Mail], at: datetime) -> None:
+        """Addresses that do not exist, as the mail server said at once. Before its answer is settled: it must not be
+        lost."""
+        house = self.desk.house
+        never_again = [
+            Suppression(Channel.EMAIL, suppressions.email(mail.to_address), SuppressionReason.HARD_BOUNCE, "smtp")
+            for mail in gone
+        ]
+        suppressions.add(house.engine, never_again, key=house.mark_key, at=at)
+
+    def _bounced(self, gone: list[Mail], at: datetime) -> None:
+        house = self.desk.house
+        told = [
+            Event(UUID(mail.message_id), OutcomeKind.HARD_BOUNCE, at, "smtp", f"{mail.message_id}:hard_bounce")
+            for mail in gone
+        ]
+        outcomes.record(house.engine, told, rules=house.shop.breaker, at=at)
 
     @contextmanager
     def _or_given_back(self, claimed: ledger.Claim, now: Clock) -> Iterator[None]:
@@ -320,6 +345,17 @@ class Emails:
             unsubscribe_url=link,
             origin=self.origin,
         )
+
+
+_TO_RCPT = re.compile(r"SMTP: 5\d\d (\S+) to RCPT")
+
+
+def _no_such_address(receipt: Receipt) -> bool:
+    """Whether a mail server said so when it heard the address (RFC 3463: the codes that a report would give)."""
+    if receipt.status is not Status.REFUSED:
+        return False
+    found = _TO_RCPT.fullmatch(receipt.reason or "")
+    return found is not None and found[1] in NO_SUCH_ADDRESS
 
 
 def _outcome(receipt: Receipt) -> Outcome:
