@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -28,6 +29,7 @@ from habitue.plans import Shard, shards
 from habitue.recipients import Run
 from habitue.shop import Shop, WarmUp, load_shop
 from habitue.tables import State, mail_day, message
+from habitue.texts import long_date
 from people import AT, ON
 from test_controls import CAPS, a_crowd, mailed, states, town
 from test_plans import campaign, planned
@@ -274,6 +276,37 @@ def test_a_warm_up_that_begins_next_week_waits_for_it() -> None:
 )
 def test_so_many_days_are_needed(mails: int, limits: dict[str, Any], days: int | None) -> None:
     assert days_needed(shop(**limits).sender, mails, on=ON) == days
+
+
+@pytest.mark.parametrize(("cap", "said"), [(1, True), (5, False)])
+def test_a_rehearsal_says_that_the_window_is_too_short_for_the_days_that_are_needed(
+    town: Engine, cap: int, said: bool
+) -> None:
+    """Five mails, one a day, and three days for them."""
+    from rich.console import Console
+
+    from habitue.rehearsal_page import rehearsal_table, render_rehearsal
+    from test_rehearsals import rehearsed
+
+    here = shop(daily_cap=cap)
+    found = rehearsed(town, campaign("email", window={"days": 3}), shop=here)
+    assert (found.mail_days, found.too_slow) == (5 if said else 1, said)
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(rehearsal_table(found, shop=here))
+    assert ("they need 5 days; the window has 3" in console.export_text()) is said
+    assert ("il leur faut 5" in render_rehearsal(found, [], shop=here)) is said
+
+
+@pytest.mark.parametrize(("cap", "said"), [(2, True), (50, False)])
+def test_the_runs_page_says_until_when_its_mails_wait(town: Engine, cap: int, said: bool) -> None:
+    from habitue.web.runs import _environment, _shown
+
+    done, part = mailed(town)
+    here = shop(daily_cap=cap)
+    settled(town, claimed(town, part, here, most=2), State.ACCEPTED)
+    known = _shown(overview.view(town, done.run_id, shop=here, at=AT), here, allowances.used(town, here, at=AT))
+    page = _environment(here).get_template("run.html.j2").render(root="", may_act=False, stopped=None, **known)
+    assert (f"attendent le {long_date(ON + DAY, 'fr')}" in page) is said
 
 
 def test_whoever_looks_at_the_runs_sees_that_todays_are_used_up(
