@@ -110,6 +110,7 @@ def replay(house: House, run_id: str, *, out: Path, say: Say = lambda _: None) -
         for sentence in house.lake.verify(snapshot):
             found.differences.append(Difference("snapshot", sentence, 1))
         found.differs("texts", "changed since the plan", _changed_texts(row))
+        found.changed += _erased(snapshot)
         found.changed += _changed_settings(row, planned, house)
         say("putting back what was known then")
         _know_what_was_known(connection, house, snapshot, run_id)
@@ -136,6 +137,12 @@ def _changed_texts(row: RowMapping) -> list[str]:
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
     return [name for name, then in sorted(row["files"].items()) if now(name) != then]
+
+
+def _erased(snapshot: Snapshot) -> Iterator[str]:
+    """Erasures are the one change that a snapshot may know. Who was erased is compared no more."""
+    for note in snapshot.erasures:
+        yield f"snapshot {snapshot.id}: {note['people']} people were erased on {note['on']}"
 
 
 def _changed_settings(row: RowMapping, planned: Run, house: House) -> Iterator[str]:
@@ -250,8 +257,13 @@ def _make(connection: Connection, house: House, desk: _Desk, snapshot: Snapshot,
     columns = (shard.c.channel, shard.c.shard, shard.c.content_sha256)
     rows = connection.execute(select(*columns).where(shard.c.run_id == found.run_id).order_by(*columns[:2])).all()
     other: list[str] = []
+    parts = connection.execute(statement("replay/of_erased"), {"run_id": found.run_id})
+    erased = {(row.channel, row.shard): row.messages for row in parts}
     for channel, number, kept in rows:
         part = Shard(found.run_id, Channel(channel), number)
+        if people := erased.get((channel, number)):
+            found.changed.append(f"{part}: not made again, {people} of its messages are of people who were erased")
+            continue
         say(f"making {part}")
         try:
             _make_shard(connection, house, desk, part, found)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Margin
+from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Margin, Retention
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
@@ -169,6 +169,7 @@ class Shop(Strict):
     costs: Costs = Costs()
     approval: Approval = Approval()
     breaker: Breaker = Breaker()
+    retention: Retention = Retention()
 
     @property
     def tz(self) -> tzinfo:
