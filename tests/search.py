@@ -23,7 +23,7 @@ def plain(value: str) -> str:
 
 
 def needles(row: Mapping[str, str]) -> dict[str, str]:
-    """By what would give them away, from a customer's row of the base: the name whole, the street, e-mail and number."""
+    """What would give them away, from a customer's row of the base: the whole name, the street, e-mail and number."""
     found = {
         "name": plain(f"{row['first_name']}{row['last_name']}"),
         "street": plain(row["street"] or ""),

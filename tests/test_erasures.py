@@ -3,62 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from typer.testing import CliRunner
 
-from habitue import customer_base, dossiers, erasures, holds, previews, runs, tombstones
+from habitue import customer_base, dossiers, erasures, holds, runs, tombstones
 from habitue.cli import app
 from habitue.errors import LedgerError
 from habitue.house import House
-from habitue.rehearsal_page import rehearse_and_show
 from habitue.replays import replay
 from habitue.tables import Hold
+from lived_in import NEXT, lived, one, person, town
 from search import needles, search
-from test_runs import ON, STEPS, house, house_at, night, now
+from test_runs import ON, STEPS, house, night, now
 
-__all__ = ["house", "night"]
-
-NEXT = ON + timedelta(days=1)
-FIGURES = ("customers", "orders", "cents", "segments", "messages", "tallies", "exclusions", "holdouts")
+__all__ = ["house", "lived", "night", "town"]
 
 
-@pytest.fixture
-def town(house: House) -> House:
-    """A house in which everything was done that leaves traces of people."""
-    for campaign in ("quarterly_letter", "winback_calls"):
-        shards = runs.plan(house, campaign, on=ON, at=now())
-        for shard in shards:
-            runs.render(house, shard)
-        previews.write_previews(house, f"{campaign}:{ON}")
-        for shard in shards:
-            runs.deliver(house, shard, on=ON, now=now)
-        rehearse_and_show(house, campaign, on=NEXT, at=now())
-    runs.report(house, on=ON)
-    customer_base.extract(house, NEXT)  # a night under way
-    customer_base.validate(house, NEXT)
-    return house
-
-
-def person(house: House, channel: str) -> dict[str, Any]:
-    """Somebody with a message of this channel, of whom nobody else has the name, the street or the number."""
-    with house.engine.connect() as connection:
-        row = connection.execute(
-            text(
-                "select c.* from customer c join message m using (customer_id) where m.channel = :channel "
-                "and m.state = 'accepted' and c.email is not null and c.street is not null and not exists ("
-                "select from customer o where o.customer_id <> c.customer_id and (o.last_name = c.last_name "
-                "and o.first_name = c.first_name or o.street = c.street or o.phone = c.phone)) order by 1 limit 1"
-            ),
-            {"channel": channel},
-        ).mappings()
-        return dict(row.one())
+class Struck(BaseException):
+    """The worker dies."""
 
 
 def traces(*people: dict[str, Any]) -> dict[str, str]:
@@ -110,24 +78,14 @@ def summary(house: House) -> dict[str, Any]:
     return dict(json.loads((house.out / "summary.json").read_text()))
 
 
-def one(house: House, question: str, **given: Any) -> Any:
-    with house.engine.connect() as connection:
-        return connection.execute(text(question), given).scalar()
-
-
 def test_nothing_of_anna_boris_and_emma_is_found_and_every_figure_stays(town: House) -> None:
     anna, boris, emma = (person(town, channel) for channel in ("letter", "call", "email"))
     ids = [who["customer_id"] for who in (anna, boris, emma)]
     for one_id in ids:
         dossiers.write_dossier(town, one_id, at=now())
-    wanted = {
-        f"{who['customer_id']} {name}": value for who in (anna, boris, emma) for name, value in needles(who).items()
-    }
+    wanted = traces(anna, boris, emma)
     before = search(town, wanted)
     places = {place.split("/")[0] for place, _ in before}
-    assert (
-        places == {"customer", "lake", "work", "letters", "runs", "emails", "calls", "rehearsals", "persons"} & places
-    )
     assert {"customer", "lake", "work", "letters", "runs", "emails", "calls", "persons"} <= places
     assert {needle for _, needle in before} == wanted.keys()
     counted, told = figures(town), summary(town)
@@ -194,40 +152,30 @@ def test_a_snapshot_from_before_can_not_bring_her_back_into_the_base(house: Hous
     )
 
 
-def test_killed_after_each_step_it_is_done_when_it_was_run_often_enough(
-    town: House, exports: Path, base: Engine
+def test_struck_down_after_each_step_it_is_done_when_it_was_run_often_enough(
+    town: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Each time its work is done, and not yet written down."""
     boris = person(town, "call")
-    wanted = needles(boris)
-    counted = figures(town)
+    wanted, counted = needles(boris), figures(town)
     ask(town, boris["customer_id"])
-    for step in (*erasures.STEPS, "finish"):
-        assert _killed_after(step, town.out, exports, base) == 9
+    marked = erasures._mark_done
+    for step in erasures.STEPS:
+
+        def die(engine: Engine, name: str, ids: list[str], last: str = step) -> None:
+            if name == last:
+                raise Struck
+            marked(engine, name, ids)
+
+        monkeypatch.setattr(erasures, "_mark_done", die)
+        with pytest.raises(Struck):
+            erasures.complete(town, at=now())
         assert one(town, "select finished_at from erasure") is None
+    monkeypatch.setattr(erasures, "_mark_done", marked)
     assert erasures.complete(town, at=now()).people == 1
     assert search(town, wanted) == set()
     assert figures(town) == counted
     assert not (town.out / "erasing").exists()
-
-
-def _killed_after(step: str, out: Path, exports: Path, base: Engine) -> int:
-    """A worker that dies, without another word, when this step's work is done and not yet written down."""
-    if (child := os.fork()) == 0:
-        base.dispose(close=False)
-        house = house_at(out, exports, base)
-
-        def die(*_: object) -> None:
-            os._exit(9)
-
-        if step == "finish":
-            erasures._put_away = die  # type: ignore[assignment]
-            erasures.STEPS = (*erasures.STEPS, "never")  # type: ignore[assignment]
-        else:
-            marked = erasures._mark_done
-            erasures._mark_done = lambda *said: die() if said[1] == step else marked(*said)  # type: ignore[assignment]
-        erasures.complete(house, at=now())
-        os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_killed_while_a_snapshot_is_being_changed_it_is_whole_again(
@@ -237,9 +185,6 @@ def test_killed_while_a_snapshot_is_being_changed_it_is_whole_again(
     ask(house, anna)
     moves = 0
     real = Path.replace
-
-    class Struck(BaseException):
-        pass
 
     def replaced(self: Path, target: Any) -> Path:
         nonlocal moves

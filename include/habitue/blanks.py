@@ -59,10 +59,11 @@ def blank_rows(source: Path, target: Path, sought: Sought) -> int:
     """The Parquet table of people in `source`, written to `target` with nothing left in the rows of those sought but
     what KEPT names. Returns how many rows these are; of none, or where nothing is left in them, nothing is written."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source) as table:
-        schema = table.schema_arrow
+        schema = pa.schema([column.with_nullable(True) for column in table.schema_arrow])
         if "customer_id" not in schema.names:
             return 0
         kept = KEPT | {"language"} if CODED in schema.names else KEPT
@@ -73,9 +74,9 @@ def blank_rows(source: Path, target: Path, sought: Sought) -> int:
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for batch in table.iter_batches(batch_size=122_880):
                 rows = _rows(batch, sought)
-                found += pa.compute.sum(rows).as_py() or 0
+                found += pc.sum(rows).as_py() or 0
                 columns = [
-                    pa.compute.if_else(rows, pa.scalar(None, field.type), batch.column(field.name))
+                    pc.if_else(rows, pa.scalar(None, field.type), batch.column(field.name))
                     if field.name in blank
                     else batch.column(field.name)
                     for field in schema
