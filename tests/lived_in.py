@@ -21,8 +21,14 @@ from test_runs import ON, STEPS, house_at, now
 NEXT = ON + timedelta(days=1)
 
 
+_MADE: list[Path] = []
+"""Each module that borrows the fixture has one of its own; the house is made once."""
+
+
 @pytest.fixture(scope="session")
 def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) -> Path:
+    if _MADE:
+        return _MADE[0]
     out = tmp_path_factory.mktemp("lived")
     engine = connect(ensure_database(server, "habitue_lived"))
     upgrade(engine)
@@ -46,6 +52,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) 
     customer_base.validate(house, NEXT)
     house.engine.dispose()
     engine.dispose()
+    _MADE.append(out)
     return out
 
 
@@ -53,7 +60,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) 
 def town(tmp_path: Path, exports: Path, lived: Path, server: URL) -> Iterator[House]:
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text("drop database if exists habitue_town"))
+        connection.execute(text("drop database if exists habitue_town with (force)"))
         connection.execute(text("create database habitue_town template habitue_lived"))
     admin.dispose()
     shutil.copytree(lived, tmp_path / "out", copy_function=shutil.copyfile)

@@ -104,7 +104,8 @@ def test_what_is_suppressed_of_her_is_told_with_the_reason(town: House) -> None:
         connection.execute(
             text(
                 "insert into outcome (message_id, kind, occurred_at, recorded_at, source, source_key) "
-                "select message_id, 'returned', now(), now(), 'printer', :key from message where customer_id = :id and channel = 'letter'"
+                "select message_id, 'returned', now(), now(), 'printer', :key from message "
+                "where customer_id = :id and channel = 'letter'"
             ),
             {"id": anna["customer_id"], "key": str(uuid4())},
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from habitue import customer_base, dossiers, erasures, holds, runs, tombstones

@@ -33,8 +33,9 @@ FRESH = datetime(2026, 5, 1, tzinfo=UTC)
 @pytest.fixture
 def people(base: Engine, exports: Path, tmp_path: Path) -> House:
     """anna bought yesterday; boris bought last on LONG_AGO; clara did, and withdrew a consent since; david never bought
-    and joined on LONG_AGO; emma is like him, and unsubscribed by a link since; felix is like boris and was only seen to open a mail;
-    gilles is like boris, with a complaint open; hugo left no date at all; ines bought on JUST."""
+    and joined on LONG_AGO; emma is like him, and unsubscribed by a link since; felix is like boris, and a mail
+    of his was delivered since; gilles is like boris, with a complaint open; hugo left no date at all; ines
+    bought on JUST."""
     bought = {"anna": date(2026, 9, 30), "ines": JUST}
     prospects = {"david", "emma", "hugo"}
     names = ("anna", "boris", "clara", "david", "emma", "felix", "gilles", "hugo", "ines")
@@ -165,22 +166,15 @@ def test_samples_and_leftovers_go_after_their_days(people: House) -> None:
 def test_some_of_a_town_are_erased_at_once_each_file_once_and_every_figure_stays(
     town: House, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    counted = figures(town)
     with town.engine.begin() as connection:
         everybody = connection.scalars(text("select customer_id from customer order by 1")).all()
         due = random.Random(seed).sample(everybody, 40 * seed)
-        connection.execute(
-            text("update segment set last_day = '2020-01-01' where customer_id = any(:ids)"), {"ids": due}
-        )
-        connection.execute(
-            text("update customer set created_on = '2020-01-01' where customer_id = any(:ids)"), {"ids": due}
-        )
-        connection.execute(
-            text("update consent set recorded_at = '2020-01-01' where customer_id = any(:ids)"), {"ids": due}
-        )
+        for table, day in (("segment", "last_day"), ("customer", "created_on"), ("consent", "recorded_at")):
+            older = f"update {table} set {day} = {day} - interval '10 years' where customer_id = any(:ids)"  # noqa: S608
+            connection.execute(text(older), {"ids": due})
         rows = connection.execute(text("select * from customer where customer_id = any(:ids)"), {"ids": due}).mappings()
         emails = {f"{row['customer_id']} email": plain(row["email"]) for row in rows.all() if row["email"]}
-    counted |= {name: found for name, found in figures(town).items() if "segment" in name or "consent" in name}
+    counted = figures(town)
     written: list[str] = []
     real = blanks.blank_rows
 
@@ -196,7 +190,7 @@ def test_some_of_a_town_are_erased_at_once_each_file_once_and_every_figure_stays
     assert len(written) == len(set(written))
     assert figures(town) == counted
     mine = one(town, "select array_agg(customer_id) from erasure")
-    assert set(mine) <= set(due)
+    assert set(due) <= set(mine)
     sought = {name: value for name, value in emails.items() if name.split()[0] in set(mine)}
     assert sought
     assert search(town, sought) == set()
