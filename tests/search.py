@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from pypdf import PdfReader
+import pypdfium2
 from sqlalchemy import text
 
 from habitue.house import House
@@ -63,7 +63,8 @@ def _content(path: Path) -> str:
         case ".parquet":
             return "\n".join(map(str, pq.read_table(BytesIO(raw)).to_pylist()))
         case ".pdf":
-            return "\n".join(page.extract_text() for page in PdfReader(BytesIO(raw)).pages)
+            lot = pypdfium2.PdfDocument(raw)
+            return "\n".join(page.get_textpage().get_text_bounded() for page in lot)
         case ".xlsx":
             with zipfile.ZipFile(BytesIO(raw)) as book:
                 return "\n".join(book.read(name).decode() for name in book.namelist())

@@ -119,12 +119,18 @@ def replay(house: House, run_id: str, *, out: Path, say: Say = lambda _: None) -
         asked = Question(planned.campaign, shop, planned.on, run_id, planned.planned_at, price)
         counts = decide(connection, asked, salt(house.secret, run_id))
         found.messages, found.excluded, found.held_out = counts.planned, counts.excluded, counts.held_out
+        erased = _of_erased(connection, run_id)
+        if erased:
+            connection.execute(statement("replay/drop_erased"))
+            connection.execute(statement("replay/put_erased"), {"run_id": run_id})
+            connection.execute(statement("replay/places"))
+            found.changed.append(f"the order of messages: {sum(erased.values())} are of people who were erased since")
         say("comparing the decisions")
         _compare_decisions(connection, found)
         _compare_shards(connection, found)
         connection.execute(text("drop view pg_temp.message"))
         connection.execute(statement("replay/to_render"))
-        _make(connection, house, _desk(house, shop, planned, connection, out), snapshot, found, say)
+        _make(connection, house, _desk(house, shop, planned, connection, out), snapshot, erased, found, say)
         found.changed += _details(connection, found)
     return found
 
@@ -250,15 +256,27 @@ def _desk(house: House, shop: Shop, planned: Run, connection: Connection, out: P
     return _Desk(there, planned, "replay", connection)
 
 
-def _make(connection: Connection, house: House, desk: _Desk, snapshot: Snapshot, found: Replay, say: Say) -> None:
+def _of_erased(connection: Connection, run_id: str) -> dict[tuple[str, int], int]:
+    """How many messages of people who were erased each shard holds: it can't be made again as it was."""
+    rows = connection.execute(statement("replay/of_erased"), {"run_id": run_id})
+    return {(row.channel, row.shard): row.messages for row in rows}
+
+
+def _make(
+    connection: Connection,
+    house: House,
+    desk: _Desk,
+    snapshot: Snapshot,
+    erased: dict[tuple[str, int], int],
+    found: Replay,
+    say: Say,
+) -> None:
     """Makes everything of the replayed plan, and compares it with what was kept of it."""
     customers = connection.scalars(text("select customer_id from planned_message")).all()
     write_facts(customers, segments=snapshot.segments, orders=snapshot.orders, out=desk.work / "facts.parquet")
     columns = (shard.c.channel, shard.c.shard, shard.c.content_sha256)
     rows = connection.execute(select(*columns).where(shard.c.run_id == found.run_id).order_by(*columns[:2])).all()
     other: list[str] = []
-    parts = connection.execute(statement("replay/of_erased"), {"run_id": found.run_id})
-    erased = {(row.channel, row.shard): row.messages for row in parts}
     for channel, number, kept in rows:
         part = Shard(found.run_id, Channel(channel), number)
         if people := erased.get((channel, number)):
