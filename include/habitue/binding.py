@@ -1,4 +1,5 @@
-"""Binding: the batches of one shard joined into one PDF, page by page as they come, in flat memory.
+"""Binding: the batches of one shard joined into one PDF, page by page as they come, in flat memory; and taken apart
+again, for who asks what is held on them or wants it gone.
 
 It joins what Typst writes and no other PDF: plain objects, a plain cross-reference table, no object streams. Each
 batch keeps its page tree below a common root; its document information goes, the first batch's is kept, and with it
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterable, Iterator
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +19,7 @@ from types import TracebackType
 from habitue.errors import HabitueError
 
 _REFERENCE = re.compile(rb"(?<![\d.])(\d+) 0 R\b")
+_PARENT = re.compile(rb"/Parent \d+ 0 R")
 _START = re.compile(rb"startxref\s+(\d+)\s+%%EOF\s*$")
 _ROOT_PAGES = 1
 
@@ -101,6 +104,86 @@ class Binder:
     def _write(self, content: bytes) -> None:
         self._digest.update(content)
         self._file.write(content)
+
+
+def extracted(pdf: bytes, pages: Iterable[int]) -> bytes:
+    """A document of these pages alone, in their order; they count from 1. Those that aren't there are passed over."""
+    table, root, _ = _contents(pdf)
+    places = _places(pdf, table, root)
+    wanted = [places[page - 1] for page in sorted(set(pages)) if 0 < page <= len(places)]
+    needed = set().union(*(_reached(pdf, table, page) for page in wanted))
+    shift = {old: _ROOT_PAGES + 1 + position for position, old in enumerate(sorted(needed))}
+    kids = b" ".join(b"%d 0 R" % shift[page] for page in wanted)
+    bodies = {_ROOT_PAGES: b"<</Type/Pages/Count %d/Kids[%b]>>" % (len(wanted), kids)}
+    for old, new in shift.items():
+        body = _body(pdf, table, old)
+        if old in wanted:
+            body = _renumbered(_PARENT.sub(b"", body), shift)
+            bodies[new] = body.replace(b"/Type/Page", b"/Type/Page/Parent %d 0 R" % _ROOT_PAGES, 1)
+        else:
+            bodies[new] = _renumbered(body, shift)
+    catalog = max(bodies) + 1
+    return _document({**bodies, catalog: b"<</Type/Catalog/Pages %d 0 R>>" % _ROOT_PAGES}, catalog, None)
+
+
+def blanked(pdf: bytes, pages: Iterable[int]) -> bytes:
+    """The same document with these pages empty: all others keep their place, and nothing that only the empty ones used
+    is left in it."""
+    table, root, info = _contents(pdf)
+    places = _places(pdf, table, root)
+    gone = {places[page - 1] for page in pages if 0 < page <= len(places)}
+    others = set().union(*(_reached(pdf, table, page) for page in places if page not in gone))
+    unused = set().union(*(_reached(pdf, table, page) for page in gone)) - others
+    bodies = {number: b"null" if number in unused else _body(pdf, table, number) for number in table}
+    for page in gone:
+        box = re.search(rb"/MediaBox\[[^\]]*\]", _body(pdf, table, page))
+        parent = _number(_body(pdf, table, page), rb"/Parent (\d+) 0 R")
+        bodies[page] = b"<</Type/Page/Resources<<>>%b/Parent %d 0 R>>" % (box[0] if box else b"", parent)
+    return _document(bodies, root, info)
+
+
+def _places(pdf: bytes, table: dict[int, tuple[int, int]], root: int) -> list[int]:
+    """The objects of the pages, in the order in which they are read."""
+
+    def below(number: int) -> Iterator[int]:
+        body = _body(pdf, table, number)
+        kids = re.search(rb"/Kids\[([^\]]*)\]", body)
+        if kids is None:
+            yield number
+            return
+        for kid in _REFERENCE.findall(kids[1]):
+            yield from below(int(kid))
+
+    return list(below(_number(_body(pdf, table, root), rb"/Pages (\d+) 0 R")))
+
+
+def _reached(pdf: bytes, table: dict[int, tuple[int, int]], page: int) -> set[int]:
+    """The page's object and all that it needs; not the tree above it."""
+    found, waiting = {page}, [page]
+    while waiting:
+        head = _PARENT.sub(b"", _body(pdf, table, waiting.pop()).partition(b"\nstream")[0])
+        new = {int(number) for number in _REFERENCE.findall(head)} - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _document(bodies: dict[int, bytes], catalog: int, info: int | None) -> bytes:
+    """A whole document of these objects, which are numbered without a gap."""
+    parts, offsets, at = [b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"], {}, 15
+    for number in sorted(bodies):
+        offsets[number] = at
+        parts.append(b"%d 0 obj\n%b\nendobj\n" % (number, bodies[number]))
+        at += len(parts[-1])
+    mark = hashlib.sha256(b"".join(parts)).hexdigest()[:32].encode()
+    about = b"/Info %d 0 R" % info if info else b""
+    parts.append(b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1))
+    parts += [b"%010d 00000 n \n" % offsets[number] for number in range(1, len(bodies) + 1)]
+    parts.append(
+        b"trailer\n<</Size %d/Root %d 0 R%b/ID[<%b><%b>]>>\nstartxref\n%d\n%%%%EOF\n"
+        % (len(bodies) + 1, catalog, about, mark, mark, at)
+    )
+    return b"".join(parts)
 
 
 def page_count(pdf: bytes) -> int:

@@ -18,6 +18,7 @@ from habitue import (
     cli_holds,
     cli_messages,
     cli_plan,
+    cli_privacy,
     cli_public,
     cli_returns,
     cli_runs,
@@ -42,6 +43,7 @@ cli_holds.mount(app)
 app.command()(cli_public.public)
 cli_events.mount(app)
 cli_returns.mount(app)
+cli_privacy.mount(app)
 app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
 app.command()(cli_trace.replay)

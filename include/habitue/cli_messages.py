@@ -32,12 +32,16 @@ def preview(
     customer: Annotated[str | None, typer.Option(help="A customer of the base, by id in the shop's data.")] = None,
     sample: Annotated[str, typer.Option(help="A person who does not exist.")] = "anna",
     lang: Annotated[Lang | None, typer.Option(help="The language; default: the reader's own.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("var/previews"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder to write to; default: var/previews, and for a customer HABITUE_OUT/previews."),
+    ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="The picture as a screen shows it by night.")] = False,
 ) -> None:
     """Write one text for one person as files to look at: HTML, text and a picture, or a letter's PDF and picture.
 
-    Links in it unsubscribe nobody. A customer's message is personal data: delete the files when you have seen them.
+    Links in it unsubscribe nobody. A customer's message is personal data: delete the files when
+    you have seen them, or `habitue retention` does.
     """
     from habitue import clock, doors, proofs
     from habitue.house import House
@@ -53,6 +57,8 @@ def preview(
         os.umask(0o077)  # what is written of a customer is for its owner's eyes
         with doors.opened(os.environ) as (house, at):
             shop, person, on = house.shop, proofs.customer(house, customer), at.astimezone(house.shop.tz).date()
+            out = out or house.out / "previews"
+    out = out or Path("var/previews")
     proof = proofs.Proof(person, lang or person.language, proofs.offers().get((channel, name)), on, shop)
     stem = f"{name.replace('/', '-')}.{proof.language}.{'customer' if customer else sample}"
     out.mkdir(parents=True, exist_ok=True)

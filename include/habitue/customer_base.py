@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from habitue import extract as extracting
-from habitue import loading, segments, validation
+from habitue import loading, segments, tombstones, validation
 from habitue.errors import LedgerError
 from habitue.house import House
 from habitue.lake import MANIFEST, Draft, Snapshot
@@ -49,7 +49,7 @@ def extract(house: House, on: date, *, url: str | None = None) -> Mapping[str, A
     last = house.lake.latest(on)
     since = None if last is None else last.orders_until - timedelta(days=house.source.lookback_days)
     source = open_source(house.source, url=url, timezone=house.shop.timezone)
-    control = extracting.extract(source, staged, on=on, since=since)
+    control = extracting.extract(source, staged, on=on, since=since, erased=tombstones.erased(house.engine))
     (work / "night.json").write_text(json.dumps({"since": since and since.isoformat()}))
     return {"since": since and since.isoformat(), "control": control}
 
@@ -93,6 +93,7 @@ def segment(house: House, on: date) -> Mapping[str, Any]:
             mode="json", include={"segments", "scoring", "validation", "timezone", "currency"}
         ),
     )
+    tombstones.forget_draft(house)  # who was erased while the night was being validated
     result = segments.segment(
         draft.orders,
         draft.segments,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -34,6 +34,9 @@ class Counted(TypedDict):
     left_out: dict[str, int]
 
 
+ERASED = "erased.parquet"
+"""Beside the staged files: the numbers of those who were erased."""
+
 STAGED_SQL: dict[Dataset, str] = {
     "customers": "extract/staged_customers",
     "orders": "extract/staged_orders",
@@ -45,12 +48,19 @@ Control = dict[str, Counted]
 
 
 def extract(
-    source: Source, staging: Path, *, on: date, since: date | None, on_progress: OnProgress | None = None
+    source: Source,
+    staging: Path,
+    *,
+    on: date,
+    since: date | None,
+    erased: Sequence[str] = (),
+    on_progress: OnProgress | None = None,
 ) -> Control:
     """Reads the source as it stood at the end of the day `on` into `staging`; what was there is replaced at once.
 
     Orders of the days `since` to `on` (all of them where `since` is None), customers and consents in full. A day
-    without a line is normal. SourceError: data missing, truncated, or without a column; `staging` is left as it was.
+    without a line is normal. Of customers who were `erased` only the number is staged. SourceError: data missing,
+    truncated, or without a column; `staging` is left as it was.
     """
     if since and since > on:
         raise SettingError(f"orders since {since} can't be read for {on}: the interval ends before it begins")
@@ -58,7 +68,9 @@ def extract(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        control: Control = {dataset: _extract(source, dataset, work, on, since, on_progress) for dataset in DATASETS}
+        control: Control = {
+            dataset: _extract(source, dataset, work, on, since, erased, on_progress) for dataset in DATASETS
+        }
         (work / "control.json").write_text(json.dumps(control, indent=2) + "\n", "utf-8")
         shutil.rmtree(staging, ignore_errors=True)
         work.rename(staging)
@@ -68,7 +80,13 @@ def extract(
 
 
 def _extract(
-    source: Source, dataset: Dataset, work: Path, on: date, since: date | None, on_progress: OnProgress | None
+    source: Source,
+    dataset: Dataset,
+    work: Path,
+    on: date,
+    since: date | None,
+    erased: Sequence[str],
+    on_progress: OnProgress | None,
 ) -> Counted:
     import duckdb
 
@@ -78,6 +96,8 @@ def _extract(
     try:
         con.execute("SET timezone = $timezone", {"timezone": source.timezone})
         _read(con, delivered, dataset, on, since)
+        if dataset == "customers":
+            _forget(con, erased, work / ERASED)
         _find_repeated(con, source, dataset)
         return _keep(con, dataset, work / f"{dataset}.parquet")
     finally:
@@ -132,6 +152,17 @@ def _read(con: duckdb.DuckDBPyConnection, delivery: _Delivery, dataset: Dataset,
     if written != delivery.read:
         raise SourceError(f"{dataset}: {delivery.read} lines were read and {written} written; try again")
     con.execute("ALTER TABLE lines ADD COLUMN IF NOT EXISTS left_out VARCHAR")
+
+
+def _forget(con: duckdb.DuckDBPyConnection, erased: Sequence[str], out: Path) -> None:
+    """Who asked to be forgotten is a number from here on; which numbers these are, the validation reads from `out`."""
+    import pyarrow as pa
+
+    con.register("erased", pa.table({"customer_id": pa.array(erased, pa.string())}))
+    con.sql("FROM erased").write_parquet(str(out))
+    if erased:
+        con.execute(sql_text("validate/macros"))
+        con.execute(sql_text("extract/forget"))
 
 
 def _find_repeated(con: duckdb.DuckDBPyConnection, source: Source, dataset: Dataset) -> None:

@@ -1,8 +1,8 @@
-"""The lake: dated snapshots of the customer base, never changed once published.
+"""The lake: dated snapshots of the customer base, never changed once published, but for erasures (`erase`).
 
     orders/<yyyy-mm>/<SHA-256>.parquet   order lines of a month, shared by the snapshots that agree on it; 12 digits
     snapshots/<yyyy-mm-dd>/              customers, consents, problems, segments (.parquet), quarantine/,
-                                         validation.json, manifest.json
+                                         validation.json, manifest.json, erasures.json where people were erased
     snapshots/.draft-<yyyy-mm-dd>/       what is not published yet
 
 1. `prepare` merges the checked orders into the months they touch, writes those months, and fills a draft.
@@ -34,6 +34,10 @@ from habitue.statements import source as sql_text
 CHECKED = ("customers.parquet", "consents.parquet", "problems.parquet")
 SEGMENTS = "segments.parquet"
 MANIFEST = "manifest.json"
+ERASURES = "erasures.json"
+
+Change = Callable[[Path, Path], int]
+"""Writes a table of people anew, from one file to another, and returns in how many rows nobody is named any more."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,12 @@ class Snapshot:
     @property
     def segments(self) -> Path:
         return self.path / SEGMENTS
+
+    @property
+    def erasures(self) -> list[dict[str, Any]]:
+        """`on` and `people` of each time that people were erased from it."""
+        notes = self.path / ERASURES
+        return list(json.loads(notes.read_text("utf-8"))) if notes.is_file() else []
 
 
 @dataclass(frozen=True)
@@ -187,7 +197,7 @@ class Lake:
             manifest = {**(extra or {}), **_manifest(draft)}
             if draft.on.isoformat() in self.ids():
                 return self._already(draft, manifest)
-            (draft.path / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            _write_json(draft.path / MANIFEST, manifest)
             for file in sorted(draft.path.rglob("*")):
                 if file.is_file():
                     _to_disk(file)
@@ -221,6 +231,69 @@ class Lake:
             elif _sha256(path) != entry["sha256"]:
                 found.append(f"{name} of snapshot {snapshot.id} was changed after it was published")
         return found
+
+    def erase(self, change: Change, *, on: date, say: Callable[[str], object] = lambda _: None) -> dict[str, int]:
+        """Takes people out of every snapshot and draft: the one exception to "never changed", which the law makes.
+
+        Their rows stay, so that no count and no sum changes, with nothing in them that names them. The manifest gets
+        the new files' hashes, and `erasures.json` beside it says when and how many people: `verify` holds, and a
+        replay says so. All that changes in a snapshot lies ready before the first file takes its place; what a crash
+        left half done is finished the next time. Returns the people erased, by snapshot.
+        """
+        found = {}
+        with self._alone():
+            for snapshot_id in self.ids():
+                say(snapshot_id)
+                self._take_over(snapshot_id)
+                if rows := self._erase_from(self.snapshot(snapshot_id), change, on):
+                    found[snapshot_id] = rows.get("customers.parquet", 0)
+                    self._take_over(snapshot_id)
+            for draft in self.snapshots.glob(".draft-*"):
+                for path in _tables_of_people(draft):
+                    _replace(path, change)
+        return found
+
+    def _erase_from(self, snapshot: Snapshot, change: Change, on: date) -> dict[str, int]:
+        """The files that change, made ready beside the snapshot; how many rows of each."""
+        ready = self.snapshots / f".erased-{snapshot.id}"
+        shutil.rmtree(ready, ignore_errors=True)
+        (ready / "quarantine").mkdir(parents=True)
+        rows = {}
+        for path in _tables_of_people(snapshot.path):
+            name = str(path.relative_to(snapshot.path))
+            if changed := change(path, ready / name):
+                rows[name] = changed
+        if not rows:
+            shutil.rmtree(ready)
+            return rows
+        _write_json(
+            ready / ERASURES,
+            [*snapshot.erasures, {"on": on.isoformat(), "people": rows.get("customers.parquet", 0), "rows": rows}],
+        )
+        files = {**snapshot.manifest["files"]}
+        for name in rows:
+            files[name] = {**files[name], "sha256": _sha256(ready / name)}
+        manifest = {**snapshot.manifest, "files": files}
+        _write_json(ready / f".{MANIFEST}", {**manifest, "content": _content(manifest)})
+        for path in ready.rglob("*"):
+            _to_disk(path)
+            if path.is_file():
+                path.chmod(0o444)
+        (ready / f".{MANIFEST}").rename(ready / MANIFEST)  # from here on it is carried through
+        _to_disk(ready)
+        return rows
+
+    def _take_over(self, snapshot_id: str) -> None:
+        """Puts what lies ready in its place, the manifest last; throws away what was not ready yet."""
+        ready, final = self.snapshots / f".erased-{snapshot_id}", self.snapshots / snapshot_id
+        if (ready / MANIFEST).is_file():
+            for path in sorted(ready.rglob("*"), key=lambda path: path.name == MANIFEST):
+                if path.is_file():
+                    path.replace(final / path.relative_to(ready))
+            for folder in (final / "quarantine", final):
+                if folder.is_dir():
+                    _to_disk(folder)
+        shutil.rmtree(ready, ignore_errors=True)
 
     def prune(self) -> int:
         """Removes months' files that no snapshot uses (a draft that came to nothing left them); how many.
@@ -349,14 +422,38 @@ def _manifest(draft: Draft) -> dict[str, Any]:
         "settings": dict(draft.settings),
         "segments": _counts(draft.segments, "segment"),
     }
-    contents = json.dumps(_contents(manifest), sort_keys=True)
-    return {**manifest, "content": hashlib.sha256(contents.encode()).hexdigest()}
+    return {**manifest, "content": _content(manifest)}
+
+
+def _content(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(_contents(manifest), sort_keys=True).encode()).hexdigest()
 
 
 def _contents(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Every Parquet file of a snapshot by its name, with what it must be."""
     parts = {part["file"]: {"rows": part["rows"], "sha256": part["sha256"]} for part in manifest["orders"]["parts"]}
     return {**parts, **manifest["files"]}
+
+
+def _tables_of_people(folder: Path) -> list[Path]:
+    """The files of a snapshot in which people may be named. Orders and segments know no more than numbers."""
+    names = ("customers.parquet", "problems.parquet", "quarantine/customers.parquet")
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _replace(path: Path, change: Change) -> int:
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        changed = change(path, partial)
+        if changed:
+            partial.replace(path)
+        return changed
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _profile(validation: Path) -> Any:

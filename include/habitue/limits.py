@@ -121,6 +121,23 @@ class Approval(Overridable):
         return self
 
 
+class ProofYears(Strict):
+    letter: Count = Field(3, description="the proof of what was said of letters")
+    email: Count = Field(3, description="the proof of what was said of e-mails")
+    call: Count = Field(3, description="the proof of what was said of calls (R. 223-1 C. conso)")
+
+
+class Retention(Strict):
+    """How long things are kept. The years count from the person's own last act: that a mail was opened is none."""
+
+    prospect_years: Count = Field(3, description="who never bought (CNIL, référentiel gestion commerciale)")
+    customer_years: Count = Field(3, description="who bought, after the last act (the same)")
+    proof_years: ProofYears = Field(ProofYears(), description="after their erasure too, from the day it was recorded")
+    raw_events_days: Count = Field(30, description="what providers posted, once applied; SendGrid repeats for a day")
+    samples_days: Count = Field(30, description="pages and mails that show samples, and what was told to persons")
+    leftovers_days: Count = Field(30, description="what nights that came to nothing left behind")
+
+
 Levels = tuple[float, float]
 
 

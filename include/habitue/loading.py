@@ -1,4 +1,6 @@
-"""A published snapshot into the base: COPY to the side, then upsert where something changed. One transaction."""
+"""A published snapshot into the base: COPY to the side, then upsert where something changed. One transaction.
+
+Who was erased comes in as a number alone, whatever the snapshot holds of them."""
 
 from __future__ import annotations
 
@@ -56,6 +58,8 @@ def load(
             constants = {} if table == "consent" else {"snapshot_id": snapshot_id}
             copy_parquet(connection, source, name, constants=constants)
             connection.execute(text(f"analyze {name}"))
+        for name in ("forget", "forget_consents"):
+            connection.execute(statement(f"load/{name}"))
         counts = {
             name: connection.execute(statement(f"load/{name}"), parameters).rowcount
             for name, parameters in (

@@ -110,6 +110,7 @@ def replay(house: House, run_id: str, *, out: Path, say: Say = lambda _: None) -
         for sentence in house.lake.verify(snapshot):
             found.differences.append(Difference("snapshot", sentence, 1))
         found.differs("texts", "changed since the plan", _changed_texts(row))
+        found.changed += _erased(snapshot)
         found.changed += _changed_settings(row, planned, house)
         say("putting back what was known then")
         _know_what_was_known(connection, house, snapshot, run_id)
@@ -118,12 +119,18 @@ def replay(house: House, run_id: str, *, out: Path, say: Say = lambda _: None) -
         asked = Question(planned.campaign, shop, planned.on, run_id, planned.planned_at, price)
         counts = decide(connection, asked, salt(house.secret, run_id))
         found.messages, found.excluded, found.held_out = counts.planned, counts.excluded, counts.held_out
+        erased = _of_erased(connection, run_id)
+        if erased:
+            connection.execute(statement("replay/drop_erased"))
+            connection.execute(statement("replay/put_erased"), {"run_id": run_id})
+            connection.execute(statement("replay/places"))
+            found.changed.append(f"the order of messages: {sum(erased.values())} are of people who were erased since")
         say("comparing the decisions")
         _compare_decisions(connection, found)
         _compare_shards(connection, found)
         connection.execute(text("drop view pg_temp.message"))
         connection.execute(statement("replay/to_render"))
-        _make(connection, house, _desk(house, shop, planned, connection, out), snapshot, found, say)
+        _make(connection, house, _desk(house, shop, planned, connection, out), snapshot, erased, found, say)
         found.changed += _details(connection, found)
     return found
 
@@ -136,6 +143,12 @@ def _changed_texts(row: RowMapping) -> list[str]:
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
     return [name for name, then in sorted(row["files"].items()) if now(name) != then]
+
+
+def _erased(snapshot: Snapshot) -> Iterator[str]:
+    """Erasures are the one change that a snapshot may know. Who was erased is compared no more."""
+    for note in snapshot.erasures:
+        yield f"snapshot {snapshot.id}: {note['people']} people were erased on {note['on']}"
 
 
 def _changed_settings(row: RowMapping, planned: Run, house: House) -> Iterator[str]:
@@ -243,7 +256,21 @@ def _desk(house: House, shop: Shop, planned: Run, connection: Connection, out: P
     return _Desk(there, planned, "replay", connection)
 
 
-def _make(connection: Connection, house: House, desk: _Desk, snapshot: Snapshot, found: Replay, say: Say) -> None:
+def _of_erased(connection: Connection, run_id: str) -> dict[tuple[str, int], int]:
+    """How many messages of people who were erased each shard holds: it can't be made again as it was."""
+    rows = connection.execute(statement("replay/of_erased"), {"run_id": run_id})
+    return {(row.channel, row.shard): row.messages for row in rows}
+
+
+def _make(
+    connection: Connection,
+    house: House,
+    desk: _Desk,
+    snapshot: Snapshot,
+    erased: dict[tuple[str, int], int],
+    found: Replay,
+    say: Say,
+) -> None:
     """Makes everything of the replayed plan, and compares it with what was kept of it."""
     customers = connection.scalars(text("select customer_id from planned_message")).all()
     write_facts(customers, segments=snapshot.segments, orders=snapshot.orders, out=desk.work / "facts.parquet")
@@ -252,6 +279,9 @@ def _make(connection: Connection, house: House, desk: _Desk, snapshot: Snapshot,
     other: list[str] = []
     for channel, number, kept in rows:
         part = Shard(found.run_id, Channel(channel), number)
+        if people := erased.get((channel, number)):
+            found.changed.append(f"{part}: not made again, {people} of its messages are of people who were erased")
+            continue
         say(f"making {part}")
         try:
             _make_shard(connection, house, desk, part, found)

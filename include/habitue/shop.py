@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Margin, ShopCaps
+from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Margin, Retention, ShopCaps
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Count, Timezone, merge, validate
 from habitue.settings import Language as Language
@@ -265,6 +265,7 @@ class Shop(Strict):
     costs: Costs = Costs()
     approval: Approval = Approval()
     breaker: Breaker = Breaker()
+    retention: Retention = Retention()
 
     @property
     def tz(self) -> tzinfo:

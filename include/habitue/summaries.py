@@ -175,7 +175,7 @@ def write_manifest(house: House, on: date) -> int:
 
 
 def _manifest_row(sequence: int, row: RowMapping, envelope: str) -> list[object]:
-    lines = postal_lines_of(row, row["language"])
+    lines = () if row["erased"] else postal_lines_of(row, row["language"])
     return [
         sequence,
         row["lot"],

@@ -29,7 +29,7 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 
 class Channel(StrEnum):
@@ -510,4 +510,21 @@ mail_day = Table(
     Column("day", Date, primary_key=True),
     Column("mails", Integer, nullable=False),
     comment="e-mails that have left on a day of the shop, or may have; only where it sets a limit",
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("customer_id", Text, primary_key=True, comment="the tombstone: a number that names nobody any more"),
+    Column("rule", Text, nullable=False, comment="asked: by the person; else the rule of retention"),
+    Column("reason", Text, nullable=False),
+    Column("ordered_by", Text, nullable=False),
+    Column("ordered_at", DateTime(timezone=True), nullable=False),
+    Column("done", ARRAY(Text), nullable=False, server_default="{}", comment="steps that are behind it"),
+    Column("provider", Text, comment="what became of the provider's copy: taken, skipped, none; null: still to ask"),
+    Column("finished_at", DateTime(timezone=True), comment="null: run it again"),
+    CheckConstraint("rule in ('asked', 'customer', 'prospect')", name="rule"),
+    CheckConstraint("provider in ('taken', 'skipped', 'none')", name="provider"),
+    Index("ix_erasure_open", "customer_id", postgresql_where=text("finished_at is null")),
+    comment="who is erased, by whose word, and how far it has come; it holds nothing of the person",
 )

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from habitue.errors import BatchRefused, LedgerError, SourceError
 from habitue.expectations import DATASETS, Examiner, Rule, Suite, load_suite
+from habitue.extract import ERASED
 from habitue.quarantine import write_quarantine
 from habitue.shop import Shop
 from habitue.statements import source as sql_text
@@ -115,6 +116,7 @@ def validate(
     with _bench(checked, shop) as (con, work):
         for dataset in DATASETS:
             _check_staged(con, staged / f"{dataset}.parquet", dataset, control)
+        _know_the_erased(con, staged / ERASED)
         run = _Run(con, suites, staged, checked, work, on, shop, on_progress)
         tallies = run.all()
         profiles = _profiles(con, checked, on, tallies, before, control)
@@ -203,6 +205,13 @@ def _check_staged(con: duckdb.DuckDBPyConnection, path: Path, dataset: str, cont
     kept = control.get(dataset, {}).get("kept", rows)
     if rows != kept:
         raise LedgerError(f"{dataset}: the extract kept {kept} rows and {rows} are staged; run the extract again")
+
+
+def _know_the_erased(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """The table `erased`: whose rows hold only a number, as it should be."""
+    con.execute("create temp table erased (customer_id varchar)")
+    if path.exists():
+        con.execute("insert into erased select customer_id from read_parquet($p)", {"p": str(path)})
 
 
 def _read_control(staged: Path) -> dict[str, Any]:

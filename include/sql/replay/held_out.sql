@@ -16,5 +16,6 @@ with drawn as (
 select what, count(*) as customers, (array_agg(customer_id order by customer_id))[1:10] as ids
 from compared
 where what is not null
+    and not exists (select from public.hold h where h.customer_id = compared.customer_id and h.reason = 'erased')
 group by what
 order by what

@@ -22,5 +22,6 @@ with compared as (
 select what, count(*) as customers, (array_agg(customer_id order by customer_id))[1:10] as ids
 from compared
 where what <> 'changed: '
+    and not exists (select from public.hold h where h.customer_id = compared.customer_id and h.reason = 'erased')
 group by what
 order by what

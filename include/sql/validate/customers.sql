@@ -2,6 +2,7 @@
 with barred as (
     select *,
         case
+            when customer_id in (select customer_id from erased) then 'erased'
             when is_deceased then 'deceased'
             when birth_rule is null and birth_day > cast($on as date) - to_years($minor_age) then 'minor'
         end as barrier

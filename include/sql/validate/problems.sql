@@ -2,7 +2,7 @@
 with people as (
     select *, birth_rule is null and birth_day > cast($on as date) - to_years($minor_age) as is_minor
     from read_parquet($marked)
-    where reason is null
+    where reason is null and customer_id not in (select customer_id from erased)
 ), found as (
     select customer_id, unnest([
         {field: 'first_name', rule: first_rule, value: first_name,
