@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, create_engine, text
 
-from habitue import customer_base, previews, runs
+from habitue import customer_base, events, previews, runs
 from habitue.database import connect, ensure_database, upgrade
 from habitue.house import House
 from habitue.journal import Journal
@@ -45,8 +46,31 @@ def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) 
             runs.deliver(house, shard, on=ON, now=now)
         rehearse_and_show(house, campaign, on=NEXT, at=now())
     runs.report(house, on=ON)
-    with house.engine.connect() as connection:  # as a provider's sender leaves it
-        claimed = connection.scalars(text("select message_id from message where channel = 'email'")).all()
+    with house.engine.begin() as connection:  # as a provider's sender, its webhook and the public pages leave it
+        mailed = connection.execute(
+            text("select message_id, email from message join customer using (customer_id) where channel = 'email'")
+        ).all()
+        connection.execute(
+            text(
+                "insert into preference (customer_id, language, fewer, since) select customer_id, 'en', true, :at "
+                "from customer"
+            ),
+            {"at": now() + timedelta(hours=1)},
+        )
+    claimed = [row.message_id for row in mailed]
+    told = [
+        {
+            "event": "delivered",
+            "email": row.email,
+            "timestamp": int(now().timestamp()),
+            "message_id": str(row.message_id),
+        }
+        for row in mailed
+    ]
+    events.store(house.engine, [(now(), json.dumps(told).encode())])
+    events.apply(house.engine, key=house.mark_key, rules=house.shop.breaker, at=now())
+    (out / "previews").mkdir()
+    (out / "previews" / "quarterly-lapsed.fr.customer.txt").write_text(mailed[0].email)
     Journal(out / "runs" / "quarterly_letter" / str(ON) / "claims" / "email-001.log").add(claimed)
     customer_base.extract(house, NEXT)  # a night under way
     customer_base.validate(house, NEXT)

@@ -48,6 +48,8 @@ def _base(house: House) -> Iterator[tuple[str, str]]:
         for name in names.all():
             rows = connection.scalars(text(f"select t::text from {name} t"))  # noqa: S608
             yield name, "\n".join(rows)
+        bodies = connection.scalars(text("select encode(body, 'escape') from webhook_post"))
+        yield "posts", "\n".join(bodies)
 
 
 def _files(out: Path) -> Iterator[tuple[str, str]]:

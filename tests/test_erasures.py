@@ -86,7 +86,7 @@ def test_nothing_of_anna_boris_and_emma_is_found_and_every_figure_stays(town: Ho
     wanted = traces(anna, boris, emma)
     before = search(town, wanted)
     places = {place.split("/")[0] for place, _ in before}
-    assert {"customer", "lake", "work", "letters", "runs", "emails", "calls", "persons"} <= places
+    assert {"customer", "posts", "lake", "work", "letters", "runs", "emails", "calls", "persons"} <= places
     assert {needle for _, needle in before} == wanted.keys()
     counted, told = figures(town), summary(town)
 

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, func, insert, select, text
 
-from habitue import blanks
+from habitue import blanks, events
 from habitue.house import House
 from habitue.retention import retain
-from habitue.tables import consent, customer, hold, message, outcome, segment
+from habitue.tables import consent, customer, hold, message, metadata, outcome, segment
 from lived_in import lived, one, town
 from people import event, marked, standing
 from people import person as somebody
@@ -27,7 +27,41 @@ __all__ = ["lived", "town"]
 
 LONG_AGO = date(2023, 9, 30)
 JUST = date(2023, 10, 2)
+KEPT = ("webhook_post", "event_apart", "event_key")
 FRESH = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def held(house: House) -> dict[str, int]:
+    with house.engine.connect() as connection:
+        rows = {name: select(func.count()).select_from(metadata.tables[name]) for name in KEPT}
+        return {name: int(connection.scalar(asked) or 0) for name, asked in rows.items()}
+
+
+def test_what_providers_posted_goes_after_its_days_and_what_waits_stays(people: House) -> None:
+    posts = [
+        (
+            f'[{{"event": "delivered", "email": "{name}@example.fr", "timestamp": {second}, "sg_event_id": "{name}"}}]',
+            at,
+        )
+        for name, second, at in (
+            ("old", int(datetime(2026, 8, 1, tzinfo=UTC).timestamp()), datetime(2026, 8, 1, tzinfo=UTC)),
+            ("new", int(now().timestamp()), now()),
+        )
+    ]
+    for body, at in posts:
+        events.store(people.engine, [(at, body.encode())])
+        events.apply(people.engine, key=people.mark_key, rules=people.shop.breaker, at=at)
+    events.store(people.engine, [(datetime(2026, 8, 1, tzinfo=UTC), b"[]")])
+    before = held(people)
+    assert before == {"webhook_post": 3, "event_apart": 2, "event_key": 4}
+    assert retain(people, on=ON, at=now(), by="olga", dry_run=True).raw_events == 4
+    assert held(people) == before
+    assert retain(people, on=ON, at=now(), by="olga", dry_run=False).raw_events == 4
+    assert held(people) == {
+        "webhook_post": 2,
+        "event_apart": 1,
+        "event_key": 2,
+    }
 
 
 @pytest.fixture

@@ -206,12 +206,13 @@ def calls(task: Erasing) -> int:
 
 
 def samples(task: Erasing) -> int:
-    """Samples can be made again: rehearsals show people as pictures, and go, whoever is on them."""
+    """Samples can be made again: rehearsals and previews show people as pictures, and go, whoever is on them."""
     from habitue.questions import previews_folder
 
     found = 0
-    for page in (task.house.out / "rehearsals").glob("*.html"):
-        page.unlink()
+    shown = [*(task.house.out / "rehearsals").glob("*.html"), *(task.house.out / "previews").glob("*")]
+    for file in shown:
+        file.unlink()
         found += 1
     for run_id, ids in task.messages(Channel.EMAIL):
         folder = task.house.out / "emails" / previews_folder(run_id)
