@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, func, insert, select, text
+from typer.testing import CliRunner
 
 from habitue import blanks, events
+from habitue.cli import app
 from habitue.house import House
 from habitue.retention import retain
 from habitue.tables import consent, customer, hold, message, metadata, outcome, segment
@@ -65,7 +68,7 @@ def test_what_providers_posted_goes_after_its_days_and_what_waits_stays(people: 
 
 
 @pytest.fixture
-def people(base: Engine, exports: Path, tmp_path: Path) -> House:
+def people(base: Engine, exports: Path, tmp_path: Path) -> Iterator[House]:
     """anna bought yesterday; boris bought last on LONG_AGO; clara did, and withdrew a consent since; david never bought
     and joined on LONG_AGO; emma is like him, and unsubscribed by a link since; felix is like boris, and a mail
     of his was delivered since; gilles is like boris, with a complaint open; hugo left no date at all; ines
@@ -120,7 +123,9 @@ def people(base: Engine, exports: Path, tmp_path: Path) -> House:
                 for name, kind in (("emma", "unsubscribed"), ("felix", "delivered"))
             ],
         )
-    return house_at(tmp_path, exports, base)
+    house = house_at(tmp_path, exports, base)
+    yield house
+    house.engine.dispose()
 
 
 def erased(house: House) -> set[str]:
@@ -228,3 +233,23 @@ def test_some_of_a_town_are_erased_at_once_each_file_once_and_every_figure_stays
     sought = {name: value for name, value in emails.items() if name.split()[0] in set(mine)}
     assert sought
     assert search(town, sought) == set()
+
+
+def test_the_command_shows_the_counts_asks_and_names_nobody(people: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "HABITUE_OUT": str(people.out),
+        "HABITUE_DATABASE_URL": people.database_url,
+        "HABITUE_SECRET": "for tests only",
+    }.items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(app, ["retention", "--on", str(ON), "--by", "olga", "--dry-run"])
+    assert said.exit_code == 0, said.output
+    assert "customer         2  nothing of their own for 3 years: to be erased" in said.output
+    refused = CliRunner().invoke(app, ["retention", "--on", str(ON), "--by", "olga"], input="n\n")
+    assert refused.exit_code == 1
+    assert erased(people) == set()
+    done = CliRunner().invoke(app, ["retention", "--on", str(ON), "--by", "olga", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert "3 erased" in done.output
+    assert "boris" not in (said.output + done.output).lower()
+    assert erased(people) == {"boris", "david", "felix"}
