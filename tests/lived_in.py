@@ -53,7 +53,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) 
         connection.execute(
             text(
                 "insert into preference (customer_id, language, fewer, since) select customer_id, 'en', true, :at "
-                "from customer"
+                "from message where channel = 'call'"
             ),
             {"at": now() + timedelta(hours=1)},
         )

@@ -208,7 +208,8 @@ def test_some_of_a_town_are_erased_at_once_each_file_once_and_every_figure_stays
     with town.engine.begin() as connection:
         everybody = connection.scalars(text("select customer_id from customer order by 1")).all()
         due = random.Random(seed).sample(everybody, 40 * seed)
-        for table, day in (("segment", "last_day"), ("customer", "created_on"), ("consent", "recorded_at")):
+        acts = {"segment": "last_day", "customer": "created_on", "consent": "recorded_at", "preference": "since"}
+        for table, day in acts.items():
             older = f"update {table} set {day} = {day} - interval '10 years' where customer_id = any(:ids)"  # noqa: S608
             connection.execute(text(older), {"ids": due})
         rows = connection.execute(text("select * from customer where customer_id = any(:ids)"), {"ids": due}).mappings()
