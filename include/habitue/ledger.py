@@ -28,7 +28,7 @@ from habitue.tables import shard as parts
 LEASE = timedelta(minutes=10)
 """How long a worker may hold a claim before its messages count as in doubt."""
 
-NEVER_LEFT = frozenset({OutcomeKind.DROPPED})
+NEVER_LEFT = frozenset({OutcomeKind.DROPPED, OutcomeKind.SPOILED, OutcomeKind.NOT_MAILED})
 """What says that nothing reached anybody; every other event is of a message that had left."""
 
 MOST_ATTEMPTS = 3

@@ -28,6 +28,8 @@ class Event:
     occurred_at: datetime
     source: str
     source_key: str
+    reason: str | None = None
+    """why the post brought a letter back (`ReturnReason`)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def record(engine: Engine, events: Sequence[Event], *, rules: Breaker, at: datet
                 "moments": [event.occurred_at for event in events],
                 "sources": [event.source for event in events],
                 "keys": [event.source_key for event in events],
+                "reasons": [event.reason for event in events],
                 "at": at,
             },
         ).all()

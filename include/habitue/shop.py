@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -13,8 +14,13 @@ from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Margin
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
-from habitue.settings import Timezone, merge, validate
+from habitue.settings import Timezone, Words, merge, validate
 from habitue.settings import read_yaml as read_yaml
+
+# The closed list of tables.py, said again: reading that module takes half a second.
+Group = Literal["regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed", "prospect"]
+InsertCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,20}$")]
+"""What the print shop calls a leaflet."""
 
 
 class Letterhead(Strict):
@@ -86,6 +92,37 @@ class SenderSettings(Strict):
     def _a_mail_server_has_an_address(self) -> SenderSettings:
         if self.kind == "smtp" and self.smtp is None:
             raise ValueError("kind smtp needs the block smtp with at least host")
+        return self
+
+
+class LetterServiceSettings(Strict):
+    """A letter service's API (see `letter_api`). Its key is HABITUE_LETTERS_PASSWORD; `timeout`: seconds for an
+    answer."""
+
+    base_url: str = Field(pattern=r"^(https://[^/?#@]+(/[^?#]*)?|http://127\.0\.0\.1(:\d+)?)$")
+    timeout: float = Field(60, gt=0)
+
+
+class LetterSettings(Strict):
+    """How letters reach the print shop: at most `lot` in one PDF, into `hand_over` (file://, s3:// or sftp://; without
+    it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` and `inserts`
+    stand in README.txt, the inserts of a letter's group in the manifest."""
+
+    lot: int = Field(2000, ge=1, le=5000)
+    delimiter: Literal[";", ","] = ";"
+    paper: dict[Language, Words] = Field(
+        default_factory=lambda: {"fr": "A4, 80 g/m², blanc", "en": "A4, 80 g/m², white"}
+    )
+    inserts: dict[Group, list[InsertCode]] = Field(default_factory=dict)
+    hand_over: str | None = Field(None, pattern=r"^(file:///|s3://|sftp://|memory://)[^?#]+$")
+    service: LetterServiceSettings | None = None
+
+    @model_validator(mode="after")
+    def _one_way_and_no_password(self) -> LetterSettings:
+        if self.hand_over and self.service:
+            raise ValueError("hand_over or service: lots take one way to the print shop")
+        if self.hand_over and re.match(r"\w+://[^/@]*:[^/@]*@", self.hand_over):
+            raise ValueError("hand_over: no password in an address; set HABITUE_LETTERS_PASSWORD, or use a key")
         return self
 
 
@@ -163,6 +200,7 @@ class Shop(Strict):
     scoring: Scoring = Scoring()
     validation: ValidationLimits = ValidationLimits()
     calls: CallDesk
+    letters: LetterSettings = LetterSettings()
     caps: Caps = Caps()
     holdout: GlobalHoldout = GlobalHoldout()
     margin: Margin | None = None

@@ -15,10 +15,10 @@ with ordered as (
     from decision
     where verdict = 'planned' and channel = 'call'
 ), part as (
-    select channel, count(*) as total, least(:most_shards, ceil(count(*) / size::numeric))::int as shards
+    select channel, count(*) as total, least(most, ceil(count(*) / size::numeric))::int as shards
     from decision join shard_size using (channel)
     where verdict = 'planned'
-    group by channel, size
+    group by channel, size, most
 )
 select md5(:salt || o.channel || ':' || o.customer_id)::uuid as message_id, o.customer_id, o.channel, o.segment,
     o.language, o.template, o.arm,
