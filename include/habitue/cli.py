@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from habitue import cli_campaigns, cli_holds, cli_plan, cli_runs, cli_trace
+from habitue import cli_campaigns, cli_holds, cli_letters, cli_plan, cli_runs, cli_trace
 from habitue.errors import HabitueError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(cli_campaigns.schema)
 app.command()(cli_plan.plan)
 cli_runs.mount(app)
 cli_holds.mount(app)
+cli_letters.mount(app)
 app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
 app.command()(cli_trace.replay)

@@ -35,6 +35,7 @@ class House:
     database_url: str
     secret_setting: str | None = None
     access: Access = field(default_factory=Access)
+    letters_password: str | None = field(default=None, repr=False)
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -50,8 +51,9 @@ class House:
         HABITUE_OUT      where results land; default `var/demo`
         HABITUE_DATABASE_URL   the base, or HABITUE_DATABASE_URL_FILE with it inside
         HABITUE_SECRET   signs tokens, or HABITUE_SECRET_FILE; made once in HABITUE_OUT where neither is set
-        HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
+        HABITUE_TODAY    a demonstration plays that day: whatever the shop says, mails and lots stay in HABITUE_OUT
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
+        HABITUE_LETTERS_PASSWORD   the letter service's key, or the password of letters.hand_over by sftp; or …_FILE
         """
         spec = _source(settings)
         shop = _shop(spec, settings)
@@ -66,6 +68,7 @@ class House:
             ),
             secret_setting=_secret(settings, "HABITUE_SECRET"),
             access=_access(settings, shop.sender.kind),
+            letters_password=_secret(settings, "HABITUE_LETTERS_PASSWORD"),
         )
 
     @cached_property
@@ -119,7 +122,9 @@ def _source(settings: Mapping[str, str]) -> SourceSpec:
 def _shop(spec: SourceSpec, settings: Mapping[str, str]) -> Shop:
     shop = spec.settings()
     if settings.get("HABITUE_TODAY"):
-        return shop.model_copy(update={"sender": shop.sender.model_copy(update={"kind": "outbox"})})
+        sender = shop.sender.model_copy(update={"kind": "outbox"})
+        letters = shop.letters.model_copy(update={"hand_over": None, "service": None})
+        return shop.model_copy(update={"sender": sender, "letters": letters})
     return shop
 
 

@@ -163,10 +163,11 @@ def claim(
     return Claim(taken, len(rows) - len(taken), last=max((row.position for row in rows), default=after))
 
 
-def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: datetime) -> int:
+def settle(engine: Engine, outcomes: Sequence[Outcome], *, worker: str | None, at: datetime) -> int:
     """Writes what came of claimed messages; returns how many rows it was news for.
 
-    An answer that came after the lease ran out still counts: its message is no longer in doubt.
+    An answer that came after the lease ran out still counts: its message is no longer in doubt. `worker` None: whoever
+    held them, as where a lot lies in the print shop whose worker died.
     """
     if not outcomes:
         return 0

@@ -110,9 +110,7 @@ class LetterSettings(Strict):
 
     lot: int = Field(2000, ge=1, le=5000)
     delimiter: Literal[";", ","] = ";"
-    paper: dict[Language, Words] = Field(
-        default_factory=lambda: {"fr": "A4, 80 g/m², blanc", "en": "A4, 80 g/m², white"}
-    )
+    paper: dict[Language, Words] = Field({"fr": "A4, 80 g/m², blanc", "en": "A4, 80 g/m², white"}, min_length=1)
     inserts: dict[Group, list[InsertCode]] = Field(default_factory=dict)
     hand_over: str | None = Field(None, pattern=r"^(file:///|s3://|sftp://|memory://)[^?#]+$")
     service: LetterServiceSettings | None = None
