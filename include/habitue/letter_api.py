@@ -132,7 +132,7 @@ class LetterApi:
             well = False
         if not well or not _ID.fullmatch(found["id"]) or not _WORD.fullmatch(found["status"]):
             raise SendError(
-                f"{lot_id}: the letter service's answer is none of its contract; ask again", permanent=False
+                f"{lot_id}: the letter service answers outside its contract; deliver again", permanent=False
             )
         return dict(found)
 
