@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from habitue.calls import write_table
@@ -106,6 +106,10 @@ class Bindery:
         there = not letters or all((folder / file).exists() for file in lot.files)
         return lot if there else None
 
+    @cached_property
+    def _prices(self) -> Prices:
+        return Prices.of(self.run.campaign, self.shop)
+
     def _slip(self, name: str) -> Path:
         return self.folder / f"{name}.json"
 
@@ -131,7 +135,7 @@ class Bindery:
             lines=self.lines(who),
             postcode=row["postcode"] or "",
             country=row["country"] or "",
-            weight_g=Prices.of(self.run.campaign, self.shop).letter(sheets_of(pages)).grams,
+            weight_g=self._prices.letter(sheets_of(pages)).grams,
             insert_codes=" ".join(self.shop.letters.inserts.get(who.segment.value, ())),
             template_version=f"{who.template}.{who.language}@{_version(self.copy(who))}",
             letter_mark=self.key.mark(box).hex(),
