@@ -39,8 +39,10 @@ def again(house: House, *, at: datetime = LATER, **wanted: object) -> Reprint:
 
 
 def pages(lot: Path) -> list[str]:
+    """What stands on each page, blank backs left out."""
     document = pypdfium2.PdfDocument(lot / f"{lot.name}.pdf")
-    return [str(page.get_textpage().get_text_bounded()) for page in document]
+    texts = [str(page.get_textpage().get_text_bounded()) for page in document]
+    return [said for said in texts if said.strip()]
 
 
 def folder(house: House, number: int) -> Path:
