@@ -166,6 +166,14 @@ def test_all_that_was_spoilt_is_printed_again_once(town: House) -> None:
     assert again(town, spoiled=True, at=LATER + timedelta(days=2)).letters == 1
 
 
+def test_a_reprint_is_no_larger_than_a_lot(town: House) -> None:
+    spoil(town, *customers_by_letter(town), at=AT + timedelta(days=1))
+    done = reprint(town, RUN, Wanted(spoiled=True), **WHY, on=LATER.date(), now=lambda: LATER)
+    assert [(one.lot_id, one.letters) for one in done] == [(f"LOT-spring-{ON}-00{n}", 6) for n in (3, 4)]
+    found = [row["letter_id"] for number in (3, 4) for row in manifest(folder(town, number))]
+    assert found == [row["letter_id"] for number in (1, 2) for row in manifest(folder(town, number))]
+
+
 def test_a_reprint_that_broke_off_is_finished_by_the_next(town: House, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(

@@ -70,7 +70,8 @@ def places(said: str) -> tuple[int, ...]:
 def reprint(house: House, run_id: str, wanted: Wanted, *, reason: str, by: str, on: date, now: Clock) -> list[Reprint]:
     """Prints these letters again and hands them over; `on` is the day for which consent is asked again.
 
-    Before it, what earlier reprints left unfinished; the last of the list is the one asked for.
+    Before it, what earlier reprints left unfinished; the last of the list is the one asked for, of several lots where
+    one would be larger than the shop says.
     """
     done = finish(house, run_id, on=on, now=now)
     if wanted.number is not None:
@@ -85,8 +86,20 @@ def reprint(house: House, run_id: str, wanted: Wanted, *, reason: str, by: str, 
         taken = [row["message_id"] for row in rows if str(row["message_id"]) not in left_out]
         if not taken:
             return [*done, Reprint(None, 0, left_out)]
-        number = lot_book.open_reprint(connection, run_id, taken, reason=reason, by=by, at=at)
-    return [*done, _print(house, run_id, number, taken, left_out, now)]
+        opened = [
+            (lot_book.open_reprint(connection, run_id, part, reason=reason, by=by, at=at), part)
+            for part in _parted(taken, house.shop.letters.lot)
+        ]
+    *others, (last, part) = opened
+    done += [_print(house, run_id, number, letters, {}, now) for number, letters in others]
+    return [*done, _print(house, run_id, last, part, left_out, now)]
+
+
+def _parted(letters: Sequence[UUID], most: int) -> Iterator[Sequence[UUID]]:
+    """In order, as even as can be, none larger than `most`."""
+    lots = -(-len(letters) // most)
+    size = -(-len(letters) // lots)
+    yield from (letters[begin : begin + size] for begin in range(0, len(letters), size))
 
 
 def finish(house: House, run_id: str, *, on: date, now: Clock) -> list[Reprint]:
