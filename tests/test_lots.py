@@ -95,7 +95,7 @@ def test_every_row_of_the_manifest_is_the_letter_on_its_page(house: House) -> No
             lines = [row[f"l{place}"] for place in range(1, 8) if row[f"l{place}"]]
             assert all(line in said for line in lines)
             assert row["barcode"] == sheet_code(ON, number, int(row["seq"]), 1)
-            assert (row["lot"], row["envelope"], row["insert_codes"]) == (lot.name, "fr_dl_45", "A12 B7")
+            assert (row["lot"], row["envelope"], row["insert_codes"]) == (lot.name, "fr_dl_45", "A12+B7")
             assert float(row["weight_g"]) == 5 * int(row["sheets"]) + 5
             copy = INCLUDE / "templates/letters/quarterly/regular_heavy.fr.j2"
             assert row["template_version"] == f"quarterly/regular_heavy.fr@{digest(copy)[:12]}"

@@ -101,7 +101,10 @@ class Bindery:
         if not slip.exists():
             return None
         said = json.loads(slip.read_text("utf-8"))
-        letters = [LotLetter(**{**one, "lines": tuple(one["lines"])}) for one in said["letters"]]
+        letters = [
+            LotLetter(**{**one, "lines": tuple(one["lines"]), "inserts": tuple(one["inserts"])})
+            for one in said["letters"]
+        ]
         lot = Lot(self.run.run_id, number, folder, letters, said["refused"], said["pdf_sha256"])
         there = not letters or all((folder / file).exists() for file in lot.files)
         return lot if there else None
@@ -136,7 +139,7 @@ class Bindery:
             postcode=row["postcode"] or "",
             country=row["country"] or "",
             weight_g=self._prices.letter(sheets_of(pages)).grams,
-            insert_codes=" ".join(self.shop.letters.inserts.get(who.segment.value, ())),
+            inserts=tuple(self.shop.letters.inserts.get(who.segment.value, ())),
             template_version=f"{who.template}.{who.language}@{_version(self.copy(who))}",
             letter_mark=self.key.mark(box).hex(),
         )
@@ -160,7 +163,7 @@ def _row(lot: Lot, one: LotLetter, shop: Shop, on: date) -> list[str]:
         str(one.pages),
         str(one.sheets),
         shop.letterhead.envelope,
-        one.insert_codes,
+        "+".join(one.inserts),
         *(one.lines[place] if place < len(one.lines) else "" for place in range(7)),
         one.postcode,
         one.country,
@@ -201,7 +204,7 @@ def readme(lot: Lot, shop: Shop, run: Run) -> str:
         codes=(sheet_code(run.on, lot.number, 1, 1), sheet_code(run.on, lot.number, len(lot.letters), 1)),
         by_sheets=sorted(Counter(one.sheets for one in lot.letters).items()),
         by_country=sorted(Counter(one.country for one in lot.letters).items()),
-        inserts=sorted(Counter(code for one in lot.letters for code in one.insert_codes.split()).items()),
+        inserts=sorted(Counter(code for one in lot.letters for code in one.inserts).items()),
         sha256=lot.pdf_sha256,
     )
     return "\r\n".join(line.rstrip() for line in written.strip().splitlines()) + "\r\n"

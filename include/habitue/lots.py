@@ -57,7 +57,7 @@ class LotLetter:
     postcode: str
     country: str
     weight_g: float
-    insert_codes: str
+    inserts: tuple[str, ...]
     template_version: str
     letter_mark: str
 
