@@ -42,8 +42,8 @@ PLACES = {
     "yann": ("FR", "97400", "Saint-Denis", "5 rue de Paris"),
     "zoe": ("FR", "97400", "Saint-Denis", "5 rue de Paris"),
 }
-IN_ORDER = ["elsa", "bruno", "ines", "hana", "fanny", "gael", "jules", "carla", "anna", "denis", "yann", "zoe"]
-"""Bordeaux before Bègles: the town's name as it is written, whatever the postcode's; see `test_lots`."""
+IN_ORDER = ["elsa", "bruno", "ines", "hana", "gael", "fanny", "jules", "carla", "anna", "denis", "yann", "zoe"]
+"""As the post sorts: Bègles before Bordeaux, whatever the accent."""
 MEI = "mei"
 """Her name is written in characters that no font of ours has; she lives in Lille."""
 

@@ -129,6 +129,23 @@ def test_letters_lie_as_the_post_sorts_them(house: House) -> None:
     )
 
 
+def test_neighbours_lie_together_however_their_town_is_written(house: House) -> None:
+    """One street of Lyon, its number 9 before its 12, then the next street, whatever capitals and accents people type."""
+    where = {
+        "anna": ("LYON", "12 Rue des Lilas"),
+        "carla": ("Lyon", "9 rue des lilas"),
+        "denis": ("lyon", "2 rue Zola"),
+    }
+    with house.engine.begin() as connection:
+        for who, (city, street) in where.items():
+            moved = update(customer).where(customer.c.customer_id == who)
+            connection.execute(moved.values(postcode="69003", city=city, street=street))
+    planned(house)
+    with house.engine.connect() as connection:
+        order = connection.scalars(text("select customer_id from message order by position")).all()
+    assert [who for who in order if who in where] == ["carla", "anna", "denis"]
+
+
 def test_no_lot_is_larger_than_the_shop_says_and_they_are_even(house: House) -> None:
     parts = planned(with_letters(house, lot=5))
     with house.engine.connect() as connection:
