@@ -130,7 +130,7 @@ def test_letters_lie_as_the_post_sorts_them(house: House) -> None:
 
 
 def test_neighbours_lie_together_however_their_town_is_written(house: House) -> None:
-    """One street of Lyon, its number 9 before its 12, then the next street, whatever capitals and accents people type."""
+    """One street of Lyon, its number 9 before its 12, then the next, whatever capitals and accents people type."""
     where = {
         "anna": ("LYON", "12 Rue des Lilas"),
         "carla": ("Lyon", "9 rue des lilas"),
