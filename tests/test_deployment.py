@@ -193,7 +193,7 @@ def test_an_env_file_with_living_secrets_is_never_overwritten(env_file: Path) ->
 def test_the_example_offers_every_variable_that_compose_reads() -> None:
     read = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text("utf-8")))
     by_choice = {"HABITUE_VERSION", "HABITUE_SMTP_PASSWORD", "HABITUE_SENDGRID_KEY", "HABITUE_TOKEN_KEYS"}
-    by_choice |= {"HABITUE_IMAP_PASSWORD", "HABITUE_SENDGRID_WEBHOOK_KEY"}
+    by_choice |= {"HABITUE_IMAP_PASSWORD", "HABITUE_SENDGRID_WEBHOOK_KEY", "HABITUE_LETTERS_PASSWORD"}
     assert read - by_choice == set(settings(ROOT / ".env.example"))
 
 

@@ -80,8 +80,8 @@ def test_a_run_made_again_at_once_is_the_same_and_nothing_is_written(house: Hous
     assert found.compared == {"content": len(parts), "letters": len(lots), "emails": len(mails), "calls": 0}
     assert found.messages == one(house, "select planned from run where run_id = :id", id=QUARTERLY)
     assert {path.name for path in (found.out / "emails").iterdir()} == {path.name for path in mails}
-    assert [path.name for path in sorted((found.out / "letters").glob("*.pdf"))] == [
-        path.name for path in sorted((house.out / "letters").glob("*.pdf"))
+    assert [path.name for path in sorted((found.out / "letters").rglob("*.pdf"))] == [
+        path.name for path in sorted((house.out / "letters").rglob("*.pdf"))
     ]
     unrendered = again(house, WINBACK, tmp_path)
     assert waiting
@@ -260,7 +260,7 @@ def test_what_was_changed_by_hand_is_named(house: House, tmp_path: Path) -> None
         connection.execute(text("delete from holdout where customer_id = :who"), {"who": other})
     (changed,) = _mail_of(house, tampered)
     changed.write_bytes(changed.read_bytes().replace(b"Subject:", b"Subject: !", 1))
-    lot = next((house.out / "letters").glob("*.pdf"))
+    lot = next((house.out / "letters").rglob("*.pdf"))
     lot.write_bytes(lot.read_bytes() + b"%")
     found = again(house, QUARTERLY, tmp_path)
     assert not found.same
@@ -271,7 +271,7 @@ def test_what_was_changed_by_hand_is_named(house: House, tmp_path: Path) -> None
     assert said["holdout", next(what for where, what in said if where == "holdout")] == (other,)
     assert any(where == "audience" for where, _ in said)
     assert set(said["emails", "other bytes than the mail that left"]) == {mail.name, changed.name}
-    assert said["letters", "other bytes than the lot that was handed over"] == (lot.name,)
+    assert said["letters", "other bytes than the lot that was handed over"] == (f"{lot.stem}/{lot.name}",)
 
 
 def _two_mails(house: House) -> list[str]:

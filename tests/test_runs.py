@@ -115,8 +115,10 @@ def test_both_campaigns_reach_everyone_they_planned_and_everything_adds_up(house
         assert set(states) <= {"accepted", "cancelled"}
         assert run["planned"] == sum(n for channel in run["states"].values() for n in channel.values())
     assert len(list((house.out / "emails").glob("*.eml"))) == sum(run["files"]["emails"] for run in summary["runs"])
-    with (house.out / "letters" / "manifest.csv").open(newline="", encoding="utf-8") as table:
-        letters = list(csv.DictReader(table, delimiter=";"))
+    letters = []
+    for manifest in sorted((house.out / "letters").glob("LOT-*/manifest.csv")):
+        with manifest.open(newline="", encoding="utf-8") as table:
+            letters += csv.DictReader(table, delimiter=";")
     assert len(letters) == sum(run["files"]["letters"] for run in summary["runs"])
     assert len({row["letter_id"] for row in letters}) == len(letters)
     calls = sum(run["files"]["calls"] for run in summary["runs"])
@@ -175,7 +177,7 @@ def test_who_says_no_after_the_letters_were_printed_gets_none(house: House) -> N
         )
     from pypdf import PdfReader
 
-    (lot,) = [path for path in (house.out / "letters").glob("*.pdf") if path.stem.endswith(f"{shard.number:03}")]
+    (lot,) = [path for path in (house.out / "letters").rglob("*.pdf") if path.stem.endswith(f"{shard.number:03}")]
     assert len(PdfReader(lot).pages) == pages
 
 
@@ -514,7 +516,7 @@ def test_a_lot_that_was_lost_before_it_was_handed_over_is_printed_again(house: H
         lot.unlink()
     for shard in letters:
         assert runs.deliver(house, shard, on=ON, now=now)["accepted"] > 0
-    assert len(list((house.out / "letters").glob("LOT-*.pdf"))) == len(letters)
+    assert len(list((house.out / "letters").rglob("LOT-*.pdf"))) == len(letters)
 
 
 def test_nobody_is_written_to_on_a_customer_base_that_has_gone_stale(house: House) -> None:

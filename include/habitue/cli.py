@@ -16,6 +16,7 @@ from habitue import (
     cli_campaigns,
     cli_events,
     cli_holds,
+    cli_letters,
     cli_messages,
     cli_plan,
     cli_privacy,
@@ -40,6 +41,7 @@ cli_messages.mount(app)
 app.command()(cli_plan.plan)
 cli_runs.mount(app)
 cli_holds.mount(app)
+cli_letters.mount(app)
 app.command()(cli_public.public)
 cli_events.mount(app)
 cli_returns.mount(app)

@@ -32,9 +32,11 @@ from habitue.shop import Shop
 from habitue.statements import statement
 from habitue.tables import Channel
 
-SHARD_SIZES = {Channel.LETTER: 250, Channel.EMAIL: 1000, Channel.CALL: 1_000_000}
-"""Messages a shard, until MOST_SHARDS a channel are reached; a call list is one file."""
+SHARD_SIZES = {Channel.EMAIL: 1000, Channel.CALL: 1_000_000}
+"""Messages a shard, until MOST_SHARDS a channel are reached; a call list is one file. A shard of letters is a lot, and
+never larger than the shop says, however many there are."""
 MOST_SHARDS = 8
+MOST_LOTS = 32_767
 
 PriceOf = Callable[[Channel, str, str], int]
 """What a message of that channel, template and language costs, in micros."""
@@ -110,7 +112,7 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
             connection.execute(statement("plan/capacity"), {"channel": channel, "most": most})
     connection.execute(statement("plan/decisions"))
     connection.execute(statement("plan/exclusions"))
-    connection.execute(statement("plan/messages"), {"salt": salt, "most_shards": MOST_SHARDS})
+    connection.execute(statement("plan/messages"), {"salt": salt})
     return Counts(**connection.execute(statement("plan/counts")).mappings().one())
 
 
@@ -159,7 +161,10 @@ def _settings(connection: Connection, asked: Question) -> None:
         "way (segment text, preference int, channel text)": ways,
         "wording (segment text, arm text, channel text, template text)": wordings,
         "price (channel text, template text, language text, cost_micros bigint)": prices,
-        "shard_size (channel text, size int)": [{"channel": c, "size": size} for c, size in SHARD_SIZES.items()],
+        "shard_size (channel text, size int, most int)": [
+            {"channel": Channel.LETTER, "size": asked.shop.letters.lot, "most": MOST_LOTS},
+            *({"channel": channel, "size": size, "most": MOST_SHARDS} for channel, size in SHARD_SIZES.items()),
+        ],
         "share (holdout float)": [{"holdout": campaign.holdout}],
         SEAT: [],
     }

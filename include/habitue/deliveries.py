@@ -7,28 +7,22 @@ where making a thing twice makes it once: a letter's file, a call list, a mail i
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from datetime import date, datetime
 from functools import cached_property, partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import RowMapping
-
 from habitue import controls, ledger, outcomes, suppressions
-from habitue.addresses import address_lines
 from habitue.allowances import Allowance
 from habitue.calls import FOLDER as CALLS
 from habitue.calls import CallRow, CallScript, read_words, write_call_list
-from habitue.campaigns import Way
 from habitue.desk import Clock as Clock
+from habitue.desk import Counts as Counts
 from habitue.desk import Desk as Desk
 from habitue.desk import grouped as grouped
 from habitue.desk import run_folder as run_folder
@@ -37,35 +31,27 @@ from habitue.errors import SendError, Waiting
 from habitue.house import House
 from habitue.journal import Journal
 from habitue.ledger import Outcome
-from habitue.letters import Letter, Press, PrintedRow, compose, write_letters
 from habitue.mime import Mail, Origin, write
 from habitue.outcomes import Event
 from habitue.plans import Shard
+from habitue.print_room import Letters
 from habitue.providers import open_sender
 from habitue.recipients import Recipient
 from habitue.returned_mail import NO_SUCH_ADDRESS
 from habitue.salutations import salutation
-from habitue.senders import Receipt, Sender, Status, replace_file
+from habitue.senders import Receipt, Sender, Status
 from habitue.shop import Shop
 from habitue.suppressions import Suppression
 from habitue.tables import Channel, OutcomeKind, State, SuppressionReason
-from habitue.texts import NO_BREAK, Text, load_text, long_date, money
+from habitue.texts import NO_BREAK, money
 
 CLAIM = 500
 """Mails claimed at a time: a worker that dies leaves at most so many in doubt."""
-
-Counts = dict[str, int]
 
 
 class Delivery(Protocol):
     def render(self, shard: Shard) -> Counts: ...
     def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts: ...
-
-
-def lot_name(shard: Shard) -> str:
-    """`LOT-quarterly_letter-2026-10-01-001`: one PDF for the print shop."""
-    campaign, day = shard.run_id.split(":")
-    return f"LOT-{campaign}-{day}-{shard.number:03}"
 
 
 def delivery(house: House, shard: Shard) -> Delivery:
@@ -78,112 +64,6 @@ def delivery(house: House, shard: Shard) -> Delivery:
             return Emails(desk, open_sender(house.shop, house.access, out=house.out))
         case Channel.CALL:
             return Calls(desk)
-
-
-class Letters:
-    """One PDF a shard. Rendered into the run's folder, handed over by renaming a finished copy into `letters/`."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.press = Press(desk.house.shop, on=desk.run.on)
-        self._texts: dict[Path, Text] = {}
-
-    def render(self, shard: Shard) -> Counts:
-        rows = self._print(shard, self.desk.waiting(shard, State.PLANNED, State.CLAIMED))
-        if self._file(shard).exists():
-            self.desk.keep_content(shard, sha256(self._file(shard).read_bytes()).hexdigest(), len(rows))
-        return {"letters": sum(not row.refused for row in rows), "pages": sum(row.pages for row in rows)}
-
-    def deliver(self, shard: Shard, *, on: date, now: Clock) -> Counts:
-        self.desk.check(shard)
-        claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
-        if not claimed.messages:
-            return {"accepted": 0, "cancelled": claimed.cancelled}
-        lot, rows = self._file(shard), self._rendered(shard)
-        as_claimed = {row.message_id for row in rows} == {str(one) for one in claimed.messages}
-        if not as_claimed or not lot.exists():
-            # Someone said no after the letters were made: they are printed again without hers.
-            rows = self._print(shard, self.desk.people(shard, State.CLAIMED, only=claimed.messages))
-        if any(not row.refused for row in rows):
-            folder = self.desk.house.out / "letters"
-            folder.mkdir(parents=True, exist_ok=True)
-            replace_file(folder / lot.name, lot.read_bytes())
-        settled = self.desk.settle((self._outcome(shard, row) for row in rows), now())
-        refused = sum(row.refused is not None for row in rows)
-        return {"accepted": settled - refused, "refused": refused, "cancelled": claimed.cancelled}
-
-    def picture(self, who: Recipient) -> bytes:
-        """The letter as a PNG, for the run card."""
-        return self.press.picture(self._letter(who, "—"))
-
-    def _print(self, shard: Shard, people: Iterable[Recipient]) -> list[PrintedRow]:
-        lot = self._file(shard)
-        lot.parent.mkdir(parents=True, exist_ok=True)
-        letters = (self._letter(who, f"{lot.stem.removeprefix('LOT-')}-{who.position:06}") for who in people)
-        rows = write_letters(lot, letters, self.press)
-        lot.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows]))
-        return rows
-
-    def _rendered(self, shard: Shard) -> list[PrintedRow]:
-        file = self._file(shard).with_suffix(".json")
-        return [PrintedRow(**row) for row in json.loads(file.read_text())] if file.exists() else []
-
-    def _file(self, shard: Shard) -> Path:
-        return self.desk.work / "letters" / f"{lot_name(shard)}.pdf"
-
-    def _letter(self, who: Recipient, sequence: str) -> Letter:
-        offer = self.desk.offer_words(who)
-        last, until = who.facts.last_day, offer["valid_until"]
-        return compose(
-            self._text(who),
-            message_id=str(who.message_id),
-            reference=who.message_id.hex[:10].upper(),
-            sequence=sequence,
-            address=postal_lines(who),
-            customer=who.customer,
-            facts={**self.desk.facts_words(who), "last_purchase": last and long_date(last, who.language)},
-            offer={**offer, "valid_until": long_date(until, who.language) if isinstance(until, date) else until},
-            offer_url=self.desk.offer_url(who),
-            shop=self.desk.house.shop,
-            on=self.desk.run.on,
-        )
-
-    def _text(self, who: Recipient) -> Text:
-        path = Way(channel=Channel.LETTER, template=who.template).file(who.language)
-        if path not in self._texts:
-            self._texts[path] = load_text(path)
-        return self._texts[path]
-
-    def _outcome(self, shard: Shard, row: PrintedRow) -> Outcome:
-        if row.refused:
-            return Outcome(UUID(row.message_id), State.REFUSED, reason=row.refused)
-        return Outcome(
-            UUID(row.message_id),
-            State.ACCEPTED,
-            provider_id=lot_name(shard),
-            pages=row.pages,
-            first_page=row.first_page,
-        )
-
-
-def postal_lines(who: Recipient) -> tuple[str, ...]:
-    """The address block of a letter."""
-    return postal_lines_of(who.row, who.language)
-
-
-def postal_lines_of(row: RowMapping, language: str) -> tuple[str, ...]:
-    """The address block from a customer's columns."""
-    return address_lines(
-        row["civility"],
-        row["first_name"],
-        row["last_name"],
-        row["address_extra"],
-        row["street"],
-        row["postcode"],
-        row["city"],
-        row["country"],
-        language=language,
-    )
 
 
 class Emails:

@@ -23,6 +23,7 @@ from habitue.tables import RunState, State
 from habitue.texts import typography
 
 Clock = Callable[[], datetime]
+Counts = dict[str, int]
 
 
 @dataclass(frozen=True)

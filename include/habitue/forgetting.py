@@ -26,7 +26,6 @@ from habitue.blanks import Sought
 from habitue.errors import HabitueError
 from habitue.house import House
 from habitue.lake import MANIFEST
-from habitue.plans import Shard
 from habitue.senders import replace_file
 from habitue.statements import statement
 from habitue.tables import Channel, metadata, snapshot
@@ -132,12 +131,12 @@ def quarantine(task: Erasing) -> int:
 
 def letters(task: Erasing) -> int:
     """Pages of lots, as they were made and as they were handed over, are left empty: all others keep their place."""
-    from habitue.deliveries import lot_name
+    from habitue.lots import lot_name
 
     found = 0
     with task.house.engine.connect() as connection:
         for row in connection.execute(statement("erasure/letters"), {"ids": task.ids}):
-            name = lot_name(Shard(row.run_id, Channel.LETTER, row.shard))
+            name = lot_name(row.run_id, row.shard)
             printed = {
                 str(one): (first, pages or 1)
                 for one, first, pages in zip(row.ids, row.first_pages, row.pages, strict=True)

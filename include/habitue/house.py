@@ -45,6 +45,7 @@ class House:
     """whose word the public pages take for where a request comes from: addresses or networks"""
     webhook_keys: str | None = None
     imap_password: str | None = field(default=None, repr=False)
+    letters_password: str | None = field(default=None, repr=False)
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:
@@ -64,12 +65,13 @@ class House:
                          HABITUE_TOKEN_KEYS_FILE): the first signs, and all of them and HABITUE_SECRET are known again.
                          To change keys put a new one in front; take an old one out when no mail of its time is read
         HABITUE_PROXIES  the addresses or networks of the proxies in front of `habitue public`, with commas
-        HABITUE_TODAY    a demonstration plays that day: whatever the shop's sender, mails stay in the outbox
+        HABITUE_TODAY    a demonstration plays that day: whatever the shop says, mails and lots stay in HABITUE_OUT
         HABITUE_SMTP_PASSWORD, HABITUE_SENDGRID_KEY   let us in where the shop's sender is smtp or sendgrid; or …_FILE
         AIRFLOW_CONN_…   the connection that sender.connection names, where only the environment is asked
         HABITUE_SENDGRID_WEBHOOK_KEY   the public keys of SendGrid's signed event webhook, as its page shows them (or
                          …_FILE): several, with a space or a line between, while one takes the other's place
         HABITUE_IMAP_PASSWORD  opens the mailbox of sender.returns; or …_FILE
+        HABITUE_LETTERS_PASSWORD   the letter service's key, or the password of letters.hand_over by sftp; or …_FILE
         """
         spec = _source(settings)
         shop = _shop(spec, settings)
@@ -88,6 +90,7 @@ class House:
             proxies=_proxies(settings.get("HABITUE_PROXIES") or ""),
             webhook_keys=_secret(settings, "HABITUE_SENDGRID_WEBHOOK_KEY"),
             imap_password=_secret(settings, "HABITUE_IMAP_PASSWORD"),
+            letters_password=_secret(settings, "HABITUE_LETTERS_PASSWORD"),
         )
 
     @cached_property
@@ -155,7 +158,9 @@ def _source(settings: Mapping[str, str]) -> SourceSpec:
 def _shop(spec: SourceSpec, settings: Mapping[str, str]) -> Shop:
     shop = spec.settings()
     if settings.get("HABITUE_TODAY"):
-        return shop.model_copy(update={"sender": shop.sender.model_copy(update={"kind": "outbox", "connection": None})})
+        sender = shop.sender.model_copy(update={"kind": "outbox", "connection": None})
+        letters = shop.letters.model_copy(update={"hand_over": None, "service": None})
+        return shop.model_copy(update={"sender": sender, "letters": letters})
     return shop
 
 

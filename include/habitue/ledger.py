@@ -30,7 +30,7 @@ from habitue.tables import shard as parts
 LEASE = timedelta(minutes=10)
 """How long a worker may hold a claim before its messages count as in doubt."""
 
-NEVER_LEFT = frozenset({OutcomeKind.DROPPED})
+NEVER_LEFT = frozenset({OutcomeKind.DROPPED, OutcomeKind.SPOILED, OutcomeKind.NOT_MAILED})
 """What says that nothing reached anybody; every other event is of a message that had left."""
 
 MOST_ATTEMPTS = 3
@@ -191,12 +191,13 @@ def _waits(connection: Connection, shard: Shard, worker: str) -> bool:
 
 
 def settle(
-    engine: Engine, outcomes: Sequence[Outcome], *, worker: str, at: datetime, counted: Allowance | None = None
+    engine: Engine, outcomes: Sequence[Outcome], *, worker: str | None, at: datetime, counted: Allowance | None = None
 ) -> int:
     """Writes what came of claimed messages; returns how many rows it was news for.
 
-    An answer that came after the lease ran out still counts: its message is no longer in doubt. `counted`: the
-    allowance that they were claimed from; it is given back what did not leave.
+    An answer that came after the lease ran out still counts: its message is no longer in doubt. `worker` None: whoever
+    held them, as where a lot lies in the print shop whose worker died. `counted`: the allowance that they were claimed
+    from; it is given back what did not leave.
     """
     if not outcomes:
         return 0

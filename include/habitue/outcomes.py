@@ -28,6 +28,8 @@ class Event:
     occurred_at: datetime
     source: str
     source_key: str
+    reason: str | None = None
+    """why the post brought a letter back (`ReturnReason`)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def keep(connection: Connection, events: Sequence[Event], *, at: datetime) -> Ke
             "moments": [event.occurred_at for event in events],
             "sources": [event.source for event in events],
             "keys": [event.source_key for event in events],
+            "reasons": [event.reason for event in events],
             "at": at,
         },
     ).all()

@@ -23,7 +23,6 @@ from habitue.binding import extracted
 from habitue.house import House
 from habitue.journal import Journal
 from habitue.mime import read
-from habitue.plans import Shard
 from habitue.questions import previews_folder
 from habitue.statements import statement
 from habitue.tables import Channel, customer, message, metadata
@@ -145,11 +144,11 @@ def quarantine(who: Person) -> Row:
 
 def letters(who: Person) -> list[Row]:
     """Their pages of each lot, as it was made and as it was handed over."""
-    from habitue.deliveries import lot_name
+    from habitue.lots import lot_name
 
     found = []
     for row in who.by(Channel.LETTER):
-        name = lot_name(Shard(row["run_id"], Channel.LETTER, row["shard"]))
+        name = lot_name(row["run_id"], row["shard"])
         made = forgetting.run_path(who.house, row["run_id"]) / "letters" / f"{name}.pdf"
         again = forgetting.printed_places(made.with_suffix(".json"), {str(row["message_id"])})
         printed = {"": (row["first_page"], row["pages"] or 1)} if row["first_page"] else {}

@@ -28,12 +28,14 @@ from habitue.calls import CallRow, write_call_list
 from habitue.campaigns import find_campaign
 from habitue.costs import price_list
 from habitue.decisions import Question, decide
-from habitue.deliveries import Calls, Desk, Emails, Letters, lot_name
+from habitue.deliveries import Calls, Desk, Emails
 from habitue.errors import HabitueError, LedgerError, SettingError
 from habitue.facts import write_facts
 from habitue.house import House
 from habitue.lake import Snapshot
+from habitue.lots import lot_name
 from habitue.plans import Base, Shard, from_lake, salt
+from habitue.print_room import Letters
 from habitue.recipients import Recipient, Run
 from habitue.senders import Outbox
 from habitue.settings import INCLUDE
@@ -243,10 +245,9 @@ class _Calls(Calls):
 
 
 class _Letters(Letters):
-    def some(self, shard: Shard, ids: frozenset[UUID]) -> Path:
+    def some(self, shard: Shard, ids: frozenset[UUID]) -> None:
         """The lot of these messages alone."""
-        self._print(shard, self.desk.people(shard, State.PLANNED, only=ids))
-        return self._file(shard)
+        self._make(shard, lambda: self.desk.people(shard, State.PLANNED, only=ids))
 
 
 def _desk(house: House, shop: Shop, planned: Run, connection: Connection, out: Path) -> _Desk:
@@ -316,7 +317,8 @@ def _make_letters(house: House, desk: _Desk, part: Shard, only: frozenset[UUID] 
     """The lot; and, where some of its letters were not handed over in the end, the lot without them."""
     press = _Letters(desk)
     press.render(part)
-    name, made = f"{lot_name(part)}.pdf", desk.work
+    lot = lot_name(part.run_id, part.number)
+    name, made = f"{lot}/{lot}.pdf", desk.work
     if only and (house.out / "letters" / name).exists():
         press = _Letters(_as_left(desk))
         press.some(part, only)

@@ -91,5 +91,5 @@ def deliver(house: House, shard: str, *, on: date, now: Clock) -> Counts:
 
 
 def report(house: House, *, on: date) -> dict[str, Any]:
-    """Writes what there is to open: manifest, mail index, summary and run card of that date."""
+    """Writes what there is to open: mail index, summary and run card of that date."""
     return summaries.write_all(house, on=on)

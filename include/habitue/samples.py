@@ -14,11 +14,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from habitue.campaigns import Campaign
-from habitue.deliveries import Calls, Desk, Emails, Letters, run_folder
+from habitue.deliveries import Calls, Desk, Emails, run_folder
 from habitue.facts import write_facts
 from habitue.house import House
 from habitue.letters import Unprintable
 from habitue.plans import Shard
+from habitue.print_room import Letters
 from habitue.recipients import Recipient, Run
 from habitue.rehearsals import Rehearsal
 from habitue.senders import Outbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, tzinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
@@ -13,13 +13,18 @@ from pydantic import Field, model_validator
 
 from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Margin, Retention, ShopCaps
 from habitue.settings import INCLUDE as INCLUDE
-from habitue.settings import Count, Timezone, merge, validate
+from habitue.settings import Count, Timezone, Words, merge, validate
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
 from habitue.settings import read_yaml as read_yaml
 
 FOLDER = r"^[A-Za-z0-9._-][A-Za-z0-9._/ -]*$"
 """A mail folder's name."""
+
+# The closed list of tables.py, said again: reading that module takes half a second.
+Group = Literal["regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed", "prospect"]
+InsertCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,20}$")]
+"""What the print shop calls a leaflet."""
 
 
 class Letterhead(Strict):
@@ -185,6 +190,35 @@ class SenderSettings(Strict):
         return self
 
 
+class LetterServiceSettings(Strict):
+    """A letter service's API (see `letter_api`). Its key is HABITUE_LETTERS_PASSWORD; `timeout`: seconds for an
+    answer."""
+
+    base_url: str = Field(pattern=r"^(https://[^/?#@]+(/[^?#]*)?|http://127\.0\.0\.1(:\d+)?)$")
+    timeout: float = Field(60, gt=0)
+
+
+class LetterSettings(Strict):
+    """How letters reach the print shop: at most `lot` in one PDF, into `hand_over` (file://, s3:// or sftp://; without
+    it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` and `inserts`
+    stand in README.txt, the inserts of a letter's group in the manifest."""
+
+    lot: int = Field(2000, ge=1, le=5000)
+    delimiter: Literal[";", ","] = ";"
+    paper: dict[Language, Words] = Field({"fr": "A4, 80 g/m², blanc", "en": "A4, 80 g/m², white"}, min_length=1)
+    inserts: dict[Group, list[InsertCode]] = Field(default_factory=dict)
+    hand_over: str | None = Field(None, pattern=r"^(file:///|s3://|sftp://|memory://)[^?#]+$")
+    service: LetterServiceSettings | None = None
+
+    @model_validator(mode="after")
+    def _one_way_and_no_password(self) -> LetterSettings:
+        if self.hand_over and self.service:
+            raise ValueError("hand_over or service: lots take one way to the print shop")
+        if self.hand_over and re.match(r"\w+://[^/@]*:[^/@]*@", self.hand_over):
+            raise ValueError("hand_over: no password in an address; set HABITUE_LETTERS_PASSWORD, or use a key")
+        return self
+
+
 class SegmentSettings(Strict):
     """Thresholds of the five groups (facts: purchase days, `day > on − window_days`)."""
 
@@ -259,6 +293,7 @@ class Shop(Strict):
     scoring: Scoring = Scoring()
     validation: ValidationLimits = ValidationLimits()
     calls: CallDesk
+    letters: LetterSettings = LetterSettings()
     caps: ShopCaps = ShopCaps()
     holdout: GlobalHoldout = GlobalHoldout()
     margin: Margin | None = None

@@ -1,12 +1,10 @@
-"""What came of a date: `summary.json` with every count, the run card, the print shop's manifest, the mails' index.
+"""What came of a date: `summary.json` with every count, the run card, the mails' index.
 
 All of it is read back from the lake and the ledger, so that writing it again gives the same, whatever was retried.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -14,24 +12,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 
 from habitue.accounts import Account, crossed, totals
-from habitue.deliveries import Desk, Letters, postal_lines_of
+from habitue.desk import Desk
 from habitue.house import House
 from habitue.lake import Snapshot
 from habitue.plans import shards
+from habitue.print_room import Letters
 from habitue.recipients import Recipient, Run
 from habitue.report import words, write_report
 from habitue.senders import ListedMail, replace_file, write_index
 from habitue.statements import statement
 from habitue.tables import Channel, State, run
 
-MANIFEST_COLUMNS = (
-    *("seq", "lot", "letter_id", "first_page", "pages", "sheets", "envelope"),
-    *("l1", "l2", "l3", "l4", "l5", "l6", "l7"),
-    *("postcode", "country", "template", "language"),
-)
 SAMPLES = 3
 """Letters of a run that the run card shows at most."""
 LOOKED_AT = 200
@@ -52,7 +46,6 @@ def write_all(house: House, *, on: date) -> dict[str, Any]:
         **_base(snapshot),
         "runs": [_run(house, one) for one in runs],
     }
-    write_manifest(house, on)
     write_mail_index(house, on)
     _write_json(house.out / "summary.json", summary)
     write_report(summary, house.out, shop=house.shop, pictures=list(_samples(house, runs)))
@@ -152,44 +145,6 @@ def _run(house: House, one: Run) -> dict[str, Any]:
 
 def _written(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
-
-
-def write_manifest(house: House, on: date) -> int:
-    """`letters/manifest.csv`: a row for each letter handed to the print shop on that date, in print order.
-
-    Machine dialect (for a program, not for a spreadsheet): UTF-8, `;`, every field quoted, CRLF (RFC 4180).
-    """
-    with house.engine.connect() as connection:
-        rows = connection.execute(statement("report/manifest"), {"on": on}).mappings().all()
-    if not rows:
-        return 0
-    target = house.out / "letters" / "manifest.csv"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO(newline="")
-    table = csv.writer(text, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    table.writerow(MANIFEST_COLUMNS)
-    for sequence, row in enumerate(rows, start=1):
-        table.writerow(_manifest_row(sequence, row, house.shop.letterhead.envelope))
-    replace_file(target, text.getvalue().encode())
-    return len(rows)
-
-
-def _manifest_row(sequence: int, row: RowMapping, envelope: str) -> list[object]:
-    lines = () if row["erased"] else postal_lines_of(row, row["language"])
-    return [
-        sequence,
-        row["lot"],
-        row["message_id"],
-        row["first_page"],
-        row["pages"],
-        (row["pages"] + 1) // 2,
-        envelope,
-        *(lines[place] if place < len(lines) else "" for place in range(7)),
-        row["postcode"],
-        row["country"],
-        row["template"],
-        row["language"],
-    ]
 
 
 def write_mail_index(house: House, on: date) -> int:

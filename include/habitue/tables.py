@@ -103,8 +103,16 @@ class OutcomeKind(StrEnum):
     """fetched by a machine (Apple Mail Privacy Protection) that opens all mails"""
     CLICKED = "clicked"
     """a link was followed, perhaps by a scanner"""
+    PRINTED = "printed"
+    """the printer has made the letter"""
+    SPOILED = "spoiled"
+    """the printer spoilt the letter: it has not left"""
+    NOT_MAILED = "not_mailed"
+    """the printer left the letter out: it has not left"""
+    MAILED = "mailed"
+    """the post has the letter"""
     RETURNED = "returned"
-    """the post brought the letter back"""
+    """the post brought the letter back; `reason` says why"""
     REACHED = "reached"
     """the customer was spoken to"""
     NOT_REACHED = "not_reached"
@@ -142,6 +150,21 @@ class Apart(StrEnum):
     """about the shop's account at the provider, not about a message: the operator must look"""
     UNREADABLE = "unreadable"
     """not an event with a type and a moment"""
+
+
+class ReturnReason(StrEnum):
+    """Why the post brought a letter back, as its label says."""
+
+    MOVED = "moved"
+    UNKNOWN = "unknown"
+    """nobody of that name there"""
+    REFUSED = "refused"
+    """the customer would not take it"""
+    INCOMPLETE = "incomplete"
+    """the address lacks something, or does not exist"""
+    UNCLAIMED = "unclaimed"
+    DECEASED = "deceased"
+    OTHER = "other"
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -445,6 +468,7 @@ outcome = Table(
     Column("recorded_at", DateTime(timezone=True), nullable=False),
     Column("source", Text, nullable=False, comment="who told it: sendgrid, bounce, printer, desk, person"),
     Column("source_key", Text, nullable=False, comment="the source's own name for this event: told twice, kept once"),
+    Column("reason", Text, comment="why the post brought a letter back"),
     one_of("kind", OutcomeKind),
     UniqueConstraint("source", "source_key"),
     Index("ix_outcome_message_id", "message_id"),
@@ -527,4 +551,35 @@ erasure = Table(
     CheckConstraint("provider in ('taken', 'skipped', 'none')", name="provider"),
     Index("ix_erasure_open", "customer_id", postgresql_where=text("finished_at is null")),
     comment="who is erased, by whose word, and how far it has come; it holds nothing of the person",
+)
+
+lot = Table(
+    "lot",
+    metadata,
+    Column("lot_id", Text, primary_key=True, comment="LOT-campaign-date-number: the name of its folder"),
+    Column("run_id", Text, nullable=False),
+    Column("number", SmallInteger, nullable=False, comment="the shard's; reprints go on behind the last one"),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("reason", Text, comment="of a reprint: why"),
+    Column("made_by", Text, comment="of a reprint: who asked for it"),
+    Column("pdf_sha256", Text),
+    Column("handed_over_at", DateTime(timezone=True), comment="null: a reprint that is not finished"),
+    Column("handed_over_to", Text, comment="the folder's or the service's address"),
+    Column("provider_id", Text, comment="the letter service's name for it"),
+    UniqueConstraint("run_id", "number"),
+    comment="what the print shop got: a PDF with its manifest",
+)
+
+lot_letter = Table(
+    "lot_letter",
+    metadata,
+    Column("lot_id", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, comment="1..n in the lot, printed on its sheets"),
+    Column("message_id", Uuid, nullable=False),
+    Column("first_page", Integer, comment="from 1; null: not printed yet"),
+    Column("pages", SmallInteger),
+    Column("letter_mark", LargeBinary, comment="of the address that was printed: a keyed hash, as in suppression"),
+    UniqueConstraint("lot_id", "message_id"),
+    Index("ix_lot_letter_message_id", "message_id"),
+    comment="which letter stands where in which lot; a letter printed again stands in two",
 )

@@ -12,10 +12,12 @@ with last_message as (
 ), told as (
     select l.customer_id, l.on_date, l.state,
         max(o.occurred_at) filter (
-            where o.kind in ('hard_bounce', 'dropped', 'blocked', 'returned', 'not_reached')
+            where o.kind in (
+                'hard_bounce', 'dropped', 'blocked', 'spoiled', 'not_mailed', 'returned', 'not_reached'
+            )
         ) as failed_at,
         max(o.occurred_at) filter (
-            where o.kind in ('delivered', 'reached', 'complaint', 'unsubscribed')
+            where o.kind in ('delivered', 'printed', 'mailed', 'reached', 'complaint', 'unsubscribed')
         ) as reached_at
     from last_message l
     left join outcome o using (message_id)

@@ -1,4 +1,5 @@
--- What came of the messages that this worker had claimed? What it never handed over is planned again.
+-- What came of the messages that this worker had claimed (or any, where none is named)? What it never handed over is
+-- planned again.
 with told as (
     select * from unnest(
         cast(:ids as uuid[]), cast(:states as text[]), cast(:provider_ids as text[]), cast(:reasons as text[]),
@@ -9,7 +10,7 @@ with told as (
     set state = o.state, provider_id = o.provider_id, reason = o.reason, pages = o.pages, first_page = o.first_page,
         settled_at = case when o.state <> 'planned' then cast(:at as timestamptz) end, lease_until = null
     from told o
-    where m.message_id = o.message_id and m.state = 'claimed' and m.claimed_by = :worker
+    where m.message_id = o.message_id and m.state = 'claimed' and (cast(:worker as text) is null or m.claimed_by = :worker)
     returning m.run_id, m.channel, m.shard, m.state
 ), tallied as (
     update shard s

@@ -2,11 +2,11 @@
 with told as (
     select * from unnest(
         cast(:ids as uuid[]), cast(:kinds as text[]), cast(:moments as timestamptz[]), cast(:sources as text[]),
-        cast(:keys as text[])
-    ) as o (message_id, kind, occurred_at, source, source_key)
+        cast(:keys as text[]), cast(:reasons as text[])
+    ) as o (message_id, kind, occurred_at, source, source_key, reason)
 ), news as (
-    insert into outcome (message_id, kind, occurred_at, recorded_at, source, source_key)
-    select o.message_id, o.kind, o.occurred_at, :at, o.source, o.source_key
+    insert into outcome (message_id, kind, occurred_at, recorded_at, source, source_key, reason)
+    select o.message_id, o.kind, o.occurred_at, :at, o.source, o.source_key, o.reason
     from told o
     join message m using (message_id)
     on conflict (source, source_key) do nothing

@@ -2,7 +2,11 @@
 -- salted with a secret, so that nobody can work out another customer's, and are the same whenever it is planned again.
 create temp table planned_message on commit drop as
 with ordered as (
-    select d.*, row_number() over (order by a.country, a.postcode, a.city, a.street, d.customer_id) as position
+    select d.*, row_number() over (
+            order by a.country collate "C", a.postcode collate "C", bare(a.city),
+                regexp_replace(bare(a.street), '^[0-9]+', ''), cast(substring(a.street from '^ *([0-9]{1,6})') as int),
+                a.street collate "C", d.customer_id collate "C"
+        ) as position
     from decision d
     join customer a using (customer_id)
     where d.verdict = 'planned' and d.channel = 'letter'
@@ -15,10 +19,10 @@ with ordered as (
     from decision
     where verdict = 'planned' and channel = 'call'
 ), part as (
-    select channel, count(*) as total, least(:most_shards, ceil(count(*) / size::numeric))::int as shards
+    select channel, count(*) as total, least(most, ceil(count(*) / size::numeric))::int as shards
     from decision join shard_size using (channel)
     where verdict = 'planned'
-    group by channel, size
+    group by channel, size, most
 )
 select md5(:salt || o.channel || ':' || o.customer_id)::uuid as message_id, o.customer_id, o.channel, o.segment,
     o.language, o.template, o.arm,
