@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from habitue.campaigns import Campaign
 from habitue.errors import SettingError
-from habitue.letters import Press
+from habitue.letters import Press, sheets_of
 from habitue.limits import LetterCosts
 from habitue.settings import Language
 from habitue.shop import Shop
@@ -61,11 +61,6 @@ class Prices:
                 f"{prices.postage[-1][0]} g: add a step, or shorten the letter"
             )
         return LetterPrice(sheets, float(weight), prices.piece, prices.sheet, postage)
-
-
-def sheets_of(pages: int) -> int:
-    """Letters are printed on both sides."""
-    return -(-pages // 2)
 
 
 def specimen_sheets(campaign: Campaign, shop: Shop, on: date) -> dict[tuple[str, Language], int]:

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from habitue.envelopes import Envelope, shipped
 from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Margin
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
-from habitue.settings import Timezone, merge, validate
+from habitue.settings import Finding, Findings, Timezone, merge, validate
 from habitue.settings import read_yaml as read_yaml
 
 
@@ -24,7 +25,8 @@ class Letterhead(Strict):
     signature: Path
     signatory: str
     title: dict[Language, str]
-    envelope: Literal["fr_dl_45", "fr_dl_35"] = "fr_dl_45"
+    font: str = "EB Garamond 12"
+    envelope: str = "fr_dl_45"
 
 
 class Limit(Strict):
@@ -158,6 +160,7 @@ class Shop(Strict):
     website: str
     privacy: str
     letterhead: Letterhead
+    envelopes: dict[str, Envelope] = Field(default_factory=dict)
     sender: SenderSettings
     segments: SegmentSettings = SegmentSettings()
     scoring: Scoring = Scoring()
@@ -169,6 +172,18 @@ class Shop(Strict):
     costs: Costs = Costs()
     approval: Approval = Approval()
     breaker: Breaker = Breaker()
+
+    @model_validator(mode="after")
+    def _the_envelope_is_known(self) -> Shop:
+        known = shipped() | self.envelopes
+        if self.letterhead.envelope not in known:
+            raise Findings([Finding(("letterhead", "envelope"), f"no such envelope; there are {', '.join(known)}")])
+        return self
+
+    @property
+    def envelope(self) -> Envelope:
+        """The one that letters go out in."""
+        return (shipped() | self.envelopes)[self.letterhead.envelope]
 
     @property
     def tz(self) -> tzinfo:
