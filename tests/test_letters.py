@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,12 @@ import pytest
 import zxingcpp
 
 from habitue import letters
-from habitue.addresses import address_lines
 from habitue.errors import SettingError, TemplateError
-from habitue.letters import INCLUDE, Letter, Press, compose, sheets_of, write_letters
+from habitue.letters import Letter, Press, compose, sheets_of, write_letters
 from habitue.shop import Shop, load_shop
 from habitue.texts import load_text
+from zoes_letter import COPY, ON, TEXTS, facts, letter
 
-ON = date(2026, 10, 1)
-TEXTS = INCLUDE / "templates" / "letters"
-COPY = sorted(path.relative_to(TEXTS).as_posix() for path in TEXTS.rglob("*.j2"))
 MM = 72 / 25.4
 SAFE = (100, 55, 190, 79)  # always seen, windows of 35 and of 45 mm
 EVER = (90, 34, 200, 90)  # seen at one time or another
@@ -38,44 +34,6 @@ def shop() -> Shop:
 @pytest.fixture(scope="module")
 def press(shop: Shop) -> Press:
     return Press(shop, on=ON)
-
-
-def facts(**given: Any) -> dict[str, Any]:
-    return {"last_purchase": "12 juin 2026", "favourite": "Thé noir de Ceylan", "purchases": 7, "this_year": 5} | given
-
-
-def letter(
-    shop: Shop,
-    number: int = 1,
-    *,
-    copy: str = "quarterly/regular_heavy.fr.j2",
-    first: str = "Zoé",
-    last: str = "Lelièvre-d’Arçon",
-    known: dict[str, Any] | None = None,
-) -> Letter:
-    """Zoé comes often and buys well; she lives at the back of the court."""
-    text = load_text(TEXTS / copy)
-    street = "12, rue de l'Église, escalier B"
-    place = (street, "42000", "Saint-Étienne", "FR")
-    return compose(
-        text,
-        message_id=f"m{number}",
-        reference=f"MT-{number:06}",
-        sequence=f"L01-{number:06}",
-        address=address_lines("MME", "Zoé", "Lelièvre", "Bâtiment C", *place, language=text.language),
-        customer={
-            "civility": "MME",
-            "first_name": first,
-            "last_name": last,
-            "name": f"{first} {last}",
-            "language": text.language,
-        },
-        facts=known or facts(),
-        offer={"code": f"TILLEUL-{number:04}", "text": "15 %", "valid_until": "15 novembre 2026"},
-        offer_url=f"https://www.maison-tilleul.example/o/TILLEUL-{number:04}",
-        shop=shop,
-        on=ON,
-    )
 
 
 def words(pdf: bytes, page: int = 0) -> str:

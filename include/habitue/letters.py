@@ -234,7 +234,11 @@ class Press:
             out = {name for name, _ in found}
             good = [letter for letter in good if letter.message_id not in out]
         self._age()
-        return Printed(pdf, good, _first_pages(counts)[:-1], counts, refused) if good else Printed(b"", [], [], [], refused)
+        return (
+            Printed(pdf, good, _first_pages(counts)[:-1], counts, refused)
+            if good
+            else Printed(b"", [], [], [], refused)
+        )
 
     def picture(self, letter: Letter, *, ppi: int = 96) -> bytes:
         """The first page as PNG."""
@@ -260,18 +264,14 @@ class Press:
             counts = [self._alone(letter) for letter in letters]
         self._pages_of |= {_kind(letter): min(count, MOST_PAGES) for letter, count in zip(letters, counts, strict=True)}
         long = [
-            (letter.message_id, "too_long")
-            for letter, count in zip(letters, counts, strict=True)
-            if count > MOST_PAGES
+            (letter.message_id, "too_long") for letter, count in zip(letters, counts, strict=True) if count > MOST_PAGES
         ]
         if long:
             return pdf, counts, long
         pdf = self._document(letters, counts)
         return pdf, counts, self._measured(pdf, letters, counts, sure=True)
 
-    def _measured(
-        self, pdf: bytes, letters: list[Letter], counts: list[int], *, sure: bool
-    ) -> list[tuple[str, str]]:
+    def _measured(self, pdf: bytes, letters: list[Letter], counts: list[int], *, sure: bool) -> list[tuple[str, str]]:
         """Those whose window shows what it should not, or not what it should. _Miscounted where the pages are not where
         the counts say, which only matters as long as they are not `sure`."""
         *firsts, end = _first_pages(counts)
