@@ -153,6 +153,57 @@ def test_the_qr_code_leads_to_the_offer(press: Press, shop: Shop) -> None:
     assert (corners.top_right.x - corners.top_left.x) / 200 * 25.4 >= 20
 
 
+def sheet_codes(pdf: bytes, page: int) -> list[zxingcpp.Barcode]:
+    """What an inserter's camera reads in the lower right corner of 40 mm, at 300 dpi."""
+    sheet = pypdfium2.PdfDocument(pdf)[page - 1].render(scale=300 / 72).to_pil()
+    corner = sheet.crop((sheet.width - 472, sheet.height - 472, sheet.width, sheet.height))
+    return zxingcpp.read_barcodes(corner, formats=zxingcpp.BarcodeFormat.DataMatrix)
+
+
+def test_each_sheet_has_its_number_in_a_data_matrix(press: Press, shop: Shop) -> None:
+    (code,) = sheet_codes(press.print([letter(shop, 123)]).pdf, 1)
+    assert code.text == "20261001-L01-000123-01"
+    where = code.position
+    assert (where.top_right.x - where.top_left.x) / 300 * 25.4 == pytest.approx(18 * 0.5, abs=0.4)  # mm
+    assert where.bottom_right.x / 300 * 25.4 == pytest.approx(30, abs=0.4)  # 10 mm from the edge
+
+
+def five_pages(shop: Shop, number: int) -> Letter:
+    return replace(letter(shop, number), paragraphs=("Une phrase qui n’en finit pas. " * 100,) * 5)
+
+
+def test_a_letter_of_five_pages_takes_three_sheets_and_the_next_begins_on_a_front(press: Press, shop: Shop) -> None:
+    printed = press.print([letter(shop, 1), five_pages(shop, 2), letter(shop, 3)])
+    assert printed.page_counts == [1, 5, 1]
+    assert printed.pages == [1, 3, 9]
+    assert len(pypdfium2.PdfDocument(printed.pdf)) == 10
+    assert [words(printed.pdf, page - 1) for page in (2, 8, 10)] == ["", "", ""]
+    for page in range(2, 6):
+        assert f"Maison Tilleul · {page}/5" in words(printed.pdf, page + 1)
+    for page, sheet in ((3, 1), (5, 2), (7, 3)):
+        assert [code.text for code in sheet_codes(printed.pdf, page)] == [f"20261001-L01-000002-{sheet:02}"]
+        assert f"L01-000002 {sheet}/3 · MT-000002" in words(printed.pdf, page - 1)
+    assert not sheet_codes(printed.pdf, 4)
+
+
+def test_letters_that_all_run_over_are_counted_once_and_then_known(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press = Press(shop, on=ON)
+    first = press.print([five_pages(shop, 1), five_pages(shop, 2)])
+    monkeypatch.setattr(press, "_alone", None)  # nobody asks again
+    assert press.print([five_pages(shop, 1), five_pages(shop, 2)]) == first
+    monkeypatch.undo()
+    assert press.print([letter(shop, 1), five_pages(shop, 2)]).page_counts == [1, 5]
+
+
+def test_nine_pages_are_too_long_for_an_envelope(press: Press, shop: Shop) -> None:
+    long = replace(letter(shop, 2), paragraphs=("Une phrase qui n’en finit pas. " * 100,) * 10)
+    printed = press.print([letter(shop, 1), long, letter(shop, 3)])
+    assert printed.refused == [("m2", "too_long")]
+    assert printed.page_counts == [1, 1]
+
+
 def test_a_letter_without_an_offer_has_no_empty_box(press: Press, shop: Shop) -> None:
     plain = replace(letter(shop), offer_title="", offer_code="", offer_url="", postscript="", subject="")
     page = words(press.print([plain]).pdf)
