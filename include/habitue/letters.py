@@ -323,7 +323,8 @@ class Press:
     def _compile(self, letters: Sequence[Letter], counts: Sequence[int], *, proof: bool = False, **form: Any) -> Any:
         import typst
 
-        pages = [self._page(letter, count) for letter, count in zip(letters, counts, strict=True)]
+        placed = zip(letters, counts, _first_pages(counts), strict=False)
+        pages = [self._page(letter, count, first) for letter, count, first in placed]
         words = {"shop": self._shop_json, "profile": self._profile_json}
         words |= {"letters": json.dumps(pages, ensure_ascii=False)} | ({"proof": "yes"} if proof else {})
         try:
@@ -337,11 +338,11 @@ class Press:
                 f"letters/{LAYOUT.name}: Typst can't set it; run `typst compile` on the layout"
             ) from None
 
-    def _page(self, letter: Letter, pages: int) -> dict[str, Any]:
+    def _page(self, letter: Letter, pages: int, first: int) -> dict[str, Any]:
         sheets = range(1, sheets_of(pages) + 1)
         page = {name: getattr(letter, name) for name in LETTER_WORDS}
         page["qr"] = qr_svg(letter.offer_url) if letter.offer_url else ""
-        page["pages"] = pages
+        page |= {"pages": pages, "first": first}
         page["codes"] = [data_matrix_svg(sheet_code(letter.sequence, sheet, self.on)) for sheet in sheets]
         return page
 
