@@ -186,9 +186,7 @@ def test_a_letter_of_five_pages_takes_three_sheets_and_the_next_begins_on_a_fron
     assert not sheet_codes(printed.pdf, 4)
 
 
-def test_letters_that_all_run_over_are_counted_once_and_then_known(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_letters_that_all_run_over_are_counted_once_and_then_known(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     press = Press(shop, on=ON)
     first = press.print([five_pages(shop, 1), five_pages(shop, 2)])
     monkeypatch.setattr(press, "_alone", None)  # nobody asks again

@@ -241,7 +241,7 @@ class Letters:
             message_id=str(who.message_id),
             reference=who.message_id.hex[:10].upper(),
             sequence=sequence,
-            address=postal_lines(who),
+            address=postal_lines(who, home=self.desk.house.shop.country),
             customer=who.customer,
             facts={**self.desk.facts_words(who), "last_purchase": last and long_date(last, who.language)},
             offer={**offer, "valid_until": long_date(until, who.language) if isinstance(until, date) else until},
@@ -268,12 +268,12 @@ class Letters:
         )
 
 
-def postal_lines(who: Recipient) -> tuple[str, ...]:
-    """The address block of a letter."""
-    return postal_lines_of(who.row, who.language)
+def postal_lines(who: Recipient, *, home: str) -> tuple[str, ...]:
+    """The address block of a letter; `home` is the country it is posted in."""
+    return postal_lines_of(who.row, who.language, home=home)
 
 
-def postal_lines_of(row: RowMapping, language: str) -> tuple[str, ...]:
+def postal_lines_of(row: RowMapping, language: str, *, home: str) -> tuple[str, ...]:
     """The address block from a customer's columns."""
     return address_lines(
         row["civility"],
@@ -285,6 +285,7 @@ def postal_lines_of(row: RowMapping, language: str) -> tuple[str, ...]:
         row["city"],
         row["country"],
         language=language,
+        home=home,
     )
 
 

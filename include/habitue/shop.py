@@ -136,6 +136,7 @@ class ValidationLimits(Strict):
     most_lapsed_growth: float = Field(0.5, gt=0)
     minor_age: int = Field(18, ge=0)
     most_snapshot_age_days: int = Field(7, ge=0)
+    postcodes: Path | None = None
 
 
 class CallDesk(Strict):

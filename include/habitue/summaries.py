@@ -169,13 +169,13 @@ def write_manifest(house: House, on: date) -> int:
     table = csv.writer(text, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     table.writerow(MANIFEST_COLUMNS)
     for sequence, row in enumerate(rows, start=1):
-        table.writerow(_manifest_row(sequence, row, house.shop.letterhead.envelope))
+        table.writerow(_manifest_row(sequence, row, house.shop.letterhead.envelope, house.shop.country))
     replace_file(target, text.getvalue().encode())
     return len(rows)
 
 
-def _manifest_row(sequence: int, row: RowMapping, envelope: str) -> list[object]:
-    lines = postal_lines_of(row, row["language"])
+def _manifest_row(sequence: int, row: RowMapping, envelope: str, home: str) -> list[object]:
+    lines = postal_lines_of(row, row["language"], home=home)
     return [
         sequence,
         row["lot"],
