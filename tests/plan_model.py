@@ -275,4 +275,4 @@ class Model:
     def cost(self, who: str, channel: str) -> int:
         row = self.audience[who]
         way = self.campaign.way(row["segment"], self.arm(who) or None, Channel(channel))
-        return self.price(Channel(channel), way.template, row["language"])
+        return self.price(Channel(channel), way.template, row["language"], row["segment"])

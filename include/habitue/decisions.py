@@ -36,8 +36,8 @@ SHARD_SIZES = {Channel.LETTER: 250, Channel.EMAIL: 1000, Channel.CALL: 1_000_000
 """Messages a shard, until MOST_SHARDS a channel are reached; a call list is one file."""
 MOST_SHARDS = 8
 
-PriceOf = Callable[[Channel, str, str], int]
-"""What a message of that channel, template and language costs, in micros."""
+PriceOf = Callable[[Channel, str, str, str], int]
+"""What a message of that channel, template and language costs for that group, in micros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +151,20 @@ def _settings(connection: Connection, asked: Question) -> None:
         for arm in arms
     ]
     prices: list[dict[str, Any]] = [
-        {"channel": channel, "template": name, "language": language, "cost": asked.price(channel, name, language)}
-        for channel, name in sorted({(row["channel"], row["template"]) for row in wordings})
+        {
+            "channel": channel,
+            "template": name,
+            "language": language,
+            "segment": segment,
+            "cost": asked.price(channel, name, language, segment),
+        }
+        for channel, name, segment in sorted({(row["channel"], row["template"], row["segment"]) for row in wordings})
         for language in asked.shop.languages
     ]
     tables = {
         "way (segment text, preference int, channel text)": ways,
         "wording (segment text, arm text, channel text, template text)": wordings,
-        "price (channel text, template text, language text, cost_micros bigint)": prices,
+        "price (channel text, template text, language text, segment text, cost_micros bigint)": prices,
         "shard_size (channel text, size int)": [{"channel": c, "size": size} for c, size in SHARD_SIZES.items()],
         "share (holdout float)": [{"holdout": campaign.holdout}],
         SEAT: [],

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from habitue.envelopes import Envelope, shipped
-from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Margin
+from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Insert, Margin
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
@@ -171,6 +171,7 @@ class Shop(Strict):
     holdout: GlobalHoldout = GlobalHoldout()
     margin: Margin | None = None
     costs: Costs = Costs()
+    inserts: dict[str, Insert] = Field(default_factory=dict)
     approval: Approval = Approval()
     breaker: Breaker = Breaker()
 
