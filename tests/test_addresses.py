@@ -237,5 +237,7 @@ def test_a_postcode_of_another_town_is_seen(postcode: str, city: str, towns: Tab
 
 def test_a_table_without_towns_is_said(tmp_path: Path) -> None:
     (tmp_path / "towns.csv").write_text("a;b\n1;2\n")
-    with pytest.raises(SettingError, match=r"validation\.postcodes: towns\.csv: the first line must name postcode;town"):
+    with pytest.raises(
+        SettingError, match=r"validation\.postcodes: towns\.csv: the first line must name postcode;town"
+    ):
         town_table(tmp_path / "towns.csv")

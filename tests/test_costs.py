@@ -57,7 +57,9 @@ def test_an_insert_that_the_shop_has_not_is_said(tmp_path: Path) -> None:
     file = tmp_path / "spring.yaml"
     text = (INCLUDE / "campaigns" / "quarterly_letter.yaml").read_text("utf-8")
     file.write_text(text.replace("  regular_heavy:\n", "  regular_heavy:\n    inserts: [katalog]\n"), "utf-8")
-    with pytest.raises(SettingError, match=r"regular_heavy\.inserts\.0: no such insert; shop\.yaml `inserts` has catalogue"):
+    with pytest.raises(
+        SettingError, match=r"regular_heavy\.inserts\.0: no such insert; shop\.yaml `inserts` has catalogue"
+    ):
         load_campaign(file, SHOP)
 
 

@@ -94,6 +94,20 @@ def test_someone_of_whom_little_is_known_still_gets_whole_sentences(copy: str, p
     assert not any(" ." in paragraph or " ," in paragraph for paragraph in unknown.paragraphs)
 
 
+def test_zoes_page_in_the_notebook_is_a_table(press: Press, shop: Shop) -> None:
+    zoe = letter(shop, known=facts(favourite="Thé | noir\nde Ceylan"))
+    assert zoe.rewards == (
+        ("Cette année", "5 visites"),
+        ("Depuis le premier jour", "7 visites"),
+        ("Toujours mis de côté pour vous", "Thé | noir de Ceylan"),
+    )
+    with pdfplumber.open(io.BytesIO(press.print([zoe]).pdf)) as document:
+        lines = document.pages[0].extract_text_lines()
+    names = [line for line in lines for name, _ in zoe.rewards if line["text"].startswith(name)]
+    assert [line["text"] for line in names] == [" ".join(row) for row in zoe.rewards]
+    assert max(line["x1"] for line in names) - min(line["x1"] for line in names) < 1  # figures end together
+
+
 def test_both_languages_have_every_text() -> None:
     french = {name.removesuffix(".fr.j2") for name in COPY if name.endswith(".fr.j2")}
     english = {name.removesuffix(".en.j2") for name in COPY if name.endswith(".en.j2")}

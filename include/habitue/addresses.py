@@ -204,7 +204,16 @@ def address_problem(
         return None
     try:
         address_lines(
-            civility, first_name, last_name, address_extra, street, postcode, city, country, language=language, home=home
+            civility,
+            first_name,
+            last_name,
+            address_extra,
+            street,
+            postcode,
+            city,
+            country,
+            language=language,
+            home=home,
         )
     except AddressProblem as problem:
         return problem.rule

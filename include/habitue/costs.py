@@ -51,7 +51,7 @@ class Prices:
     def of(cls, campaign: Campaign, shop: Shop) -> Prices:
         costs = campaign.effective_costs(shop)
         call = Decimal(str(costs.call.minutes)) * costs.call.minute
-        inserts = {
+        inserts: dict[str, tuple[Insert, ...]] = {
             segment: tuple(shop.inserts[name] for name in campaign.treatment(segment).inserts)
             for segment in campaign.groups
         }

@@ -38,7 +38,11 @@ class Format:
             return ""
         typed = " ".join(written.upper().split())
         # As typed, without the country's letters (D-10115, L-1234), and with them where they belong (LV-1010).
-        for code in (typed, re.sub(r"^[A-Z]{1,3}[ -]?(?=\d{3})", "", typed), *(letters + typed for letters in self.letters)):
+        for code in (
+            typed,
+            re.sub(r"^[A-Z]{1,3}[ -]?(?=\d{3})", "", typed),
+            *(letters + typed for letters in self.letters),
+        ):
             bare = re.sub(r"[ -]", "", code)
             if bare != code and self.postcode.fullmatch(code):
                 return code

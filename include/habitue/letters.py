@@ -83,6 +83,7 @@ class Letter:
     closing: str
     postscript: str
     sequence: str
+    rewards_title: str = ""
     rewards: tuple[tuple[str, str], ...] = ()
 
 
@@ -171,16 +172,24 @@ def compose(
         closing=text.render("closing", context),
         postscript=text.render("postscript", context),
         sequence=sequence,
+        rewards_title=text.render("rewards_title", context) if "rewards_title" in text.blocks else "",
         rewards=_rows_of_two(text, context) if "rewards" in text.blocks else (),
     )
 
 
 def _rows_of_two(text: Text, context: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The block `rewards`: a row a line, `name | figure`. What a customer typed may hold a bar, so the last one parts."""
-    rows = [line.rpartition("|") for line in text.render("rewards", context).splitlines() if line.strip()]
-    if not all(name.strip() and bar for name, bar, _ in rows):
-        raise TemplateError(f"{text.path.name}, block 'rewards': write each row as `name | figure`")
-    return tuple((name.strip(), figure.strip()) for name, _, figure in rows)
+    """The block `rewards`: a row a line, `name | figure`. A figure may be a customer's or a product's own words, with
+    bars and line ends: the first bar parts, and a line without one goes on with the row above."""
+    rows: list[tuple[str, str]] = []
+    for line in text.render("rewards", context).splitlines():
+        name, bar, figure = line.partition("|")
+        if bar and name.strip():
+            rows.append((name.strip(), figure.strip()))
+        elif rows:
+            rows[-1] = (rows[-1][0], f"{rows[-1][1]} {line.strip()}".strip())
+        elif line.strip():
+            raise TemplateError(f"{text.path.name}, block 'rewards': write each row as `name | figure`")
+    return tuple(rows)
 
 
 def shop_words(shop: Shop, language: str) -> dict[str, str]:
@@ -242,7 +251,14 @@ class Press:
 
     def picture(self, letter: Letter, *, ppi: int = 96) -> bytes:
         """The first page as PNG."""
-        pages = self._compile([_clean(letter)], [1], format="png", ppi=ppi)
+        return self._first_page(letter, format="png", ppi=ppi)
+
+    def drawing(self, letter: Letter) -> str:
+        """The first page as SVG."""
+        return self._first_page(letter, format="svg").decode()
+
+    def _first_page(self, letter: Letter, **form: Any) -> bytes:
+        pages = self._compile([_clean(letter)], [1], **form)
         return bytes(pages[0] if isinstance(pages, list) else pages)
 
     def proof(self, letter: Letter) -> bytes:
@@ -352,7 +368,12 @@ class Press:
 
         # Shards run side by side, one process each: threads of their own would only fight for the cores.
         os.environ.setdefault("RAYON_NUM_THREADS", "1")
-        return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(FONTS)])
+        head = self.shop.letterhead
+        folders = [str(FONTS), *([str(_below(head.fonts, "fonts"))] if head.fonts else [])]
+        fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)
+        if head.font not in (known := fonts.families()):
+            raise SettingError(f"shop.yaml: letterhead.font: no font {head.font}; there are {', '.join(sorted(known))}")
+        return fonts
 
     @cached_property
     def _compiler(self) -> Any:
@@ -446,12 +467,17 @@ def bare(address: str) -> str:
 
 def _asset(path: Path, key: str) -> str:
     """A picture of the letterhead as Typst names it, from the include folder."""
+    return f"/{_below(path, key).relative_to(INCLUDE).as_posix()}"
+
+
+def _below(path: Path, key: str) -> Path:
+    """What the letterhead is made from stands in the include folder, where Typst may read."""
     whole = (INCLUDE / path).resolve()
     if not whole.is_relative_to(INCLUDE):
-        raise SettingError(f"shop.yaml: letterhead.{key}: put the picture below include/")
-    if not whole.is_file():
+        raise SettingError(f"shop.yaml: letterhead.{key}: put it below include/")
+    if not whole.exists():
         raise SettingError(f"shop.yaml: letterhead.{key}: no file {path}")
-    return f"/{whole.relative_to(INCLUDE).as_posix()}"
+    return whole
 
 
 def _clean(letter: Letter) -> Letter:

@@ -26,6 +26,7 @@ class Letterhead(Strict):
     signatory: str
     title: dict[Language, str]
     font: str = "EB Garamond 12"
+    fonts: Path | None = None
     envelope: str = "fr_dl_45"
 
 
