@@ -9,6 +9,7 @@ from typing import Any
 
 import pdfplumber
 import pytest
+
 from habitue import letters
 from habitue.envelopes import Zone, shipped
 from habitue.errors import SettingError

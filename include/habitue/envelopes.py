@@ -9,13 +9,14 @@ Seen from the sheet's top left corner, a window at L from the envelope's left ed
     always (safe)   x from L to L + w - S        y from top - D to top - D + h - T
     ever            x from L - S to L + w        y from top - D - T to top - D + h
 
-D is how far the first panel ends short of the folded sheet: 0 but for DIN 5008 form A, whose first panel of 87 mm lies at
+D is by how much the first panel is lower than the folded sheet: 0 but for DIN 5008 form A, whose panel of 87 mm lies at
 the bottom of 105. Figures of windows: DIN 680, DIN 5008, SN 010130; French ones as envelope makers list them.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -99,7 +100,7 @@ class Envelope(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.folds != sorted(set(self.folds)) or not 0 < self.folds[0] or self.folds[-1] >= self.sheet[1]:
+        if self.folds != sorted(set(self.folds)) or not self.folds[0] > 0 or self.folds[-1] >= self.sheet[1]:
             raise ValueError("folds: from the sheet's top, ascending, within the sheet")
         if self.slide[0] < 0 or self.slide[1] < 0:
             raise ValueError("the folded sheet is larger than the envelope: mend size or folds")
@@ -121,7 +122,7 @@ class Envelope(Strict):
     def panels(self) -> list[float]:
         """The heights that the folds make, from the top."""
         edges = [0.0, *self.folds, self.sheet[1]]
-        return [below - above for above, below in zip(edges, edges[1:], strict=False)]
+        return [below - above for above, below in pairwise(edges)]
 
     @property
     def slide(self) -> tuple[float, float]:
@@ -174,7 +175,7 @@ class Envelope(Strict):
             "address": self.address.model_dump(),
             "date": self.date,
             "return_line": self.return_line,
-            "body": max(self.ever.bottom + 4, 60.0),
+            "body": max(self.ever.bottom + 3, 60.0),
         }
 
 

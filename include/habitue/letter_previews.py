@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from habitue.letters import FONTS, Letter, Press
 from habitue.senders import replace_file
@@ -60,4 +61,5 @@ def in_its_envelope(press: Press, letter: Letter, *, ppi: int = 110) -> bytes:
         font_paths=typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(FONTS)]),
     )
     words = {"sheet": press.drawing(letter), "profile": json.dumps(profile)}
-    return bytes(compiler.compile(sys_inputs=words, format="png", ppi=ppi))
+    picture: Any = compiler.compile(sys_inputs=words, format="png", ppi=ppi)
+    return bytes(picture)

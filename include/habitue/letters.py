@@ -89,8 +89,8 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """One Typst document. `pages`, each letter's first, from 1 and odd, and `page_counts`, without a blank back, go with
-    `letters`, those of the batch that could be printed. `refused` holds (message_id, reason)."""
+    """One Typst document. `pages`, each letter's first, from 1 and odd, and `page_counts`, without a blank back, go
+    with `letters`, those of the batch that could be printed. `refused` holds (message_id, reason)."""
 
     pdf: bytes
     letters: list[Letter]

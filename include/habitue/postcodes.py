@@ -42,7 +42,7 @@ def town_table(path: Path) -> Table:
 
 
 def is_elsewhere(table: Table, postcode: str | None, city: str | None) -> bool:
-    """Whether the postcode serves other towns than this one. A CEDEX is the post's own code and in no table of towns."""
+    """Whether the postcode serves other towns than this one. A CEDEX is a code of the post's own and in no table."""
     if not postcode or not city:
         return False
     town = plain(city)

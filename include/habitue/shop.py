@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 from habitue.envelopes import Envelope, shipped
 from habitue.limits import Approval, Breaker, Caps, Costs, GlobalHoldout, Insert, Margin
 from habitue.settings import INCLUDE as INCLUDE
+from habitue.settings import Finding, Findings, Timezone, merge, validate
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
-from habitue.settings import Finding, Findings, Timezone, merge, validate
 from habitue.settings import read_yaml as read_yaml
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
@@ -121,13 +122,10 @@ def _around(zone: Zone) -> Zone:
     return Zone(zone.left - SLACK, zone.top - SLACK, zone.right + SLACK, zone.bottom + SLACK)
 
 
-def _one_below_another(zones: Any) -> bool:
+def _one_below_another(zones: Iterable[Zone]) -> bool:
     """Lines that do not run into each other: no two share most of their height."""
     ordered = sorted(zones, key=lambda zone: zone.bottom)
-    return all(
-        below.bottom - above.bottom > (below.bottom - below.top) / 2
-        for above, below in zip(ordered, ordered[1:], strict=False)
-    )
+    return all(below.bottom - above.bottom > (below.bottom - below.top) / 2 for above, below in pairwise(ordered))
 
 
 def _bare(lines: Sequence[str]) -> str:
