@@ -28,8 +28,9 @@ from datetime import date
 from html import escape
 from pathlib import Path
 
-from habitue.letters import FONTS, INCLUDE, Letter, Press, compose, qr_svg, write_letters
+from habitue.letters import FONTS, INCLUDE, Letter, Press, compose, write_letters
 from habitue.shop import load_shop
+from habitue.symbols import qr_svg
 from habitue.texts import load_text
 
 ROOT = Path(__file__).resolve().parents[1]

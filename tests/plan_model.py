@@ -292,4 +292,4 @@ class Model:
     def cost(self, who: str, channel: str) -> int:
         row = self.audience[who]
         way = self.campaign.way(row["segment"], self.arm(who) or None, Channel(channel))
-        return self.price(Channel(channel), way.template, self.language(row))
+        return self.price(Channel(channel), way.template, self.language(row), row["segment"])

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from habitue import addresses
 from habitue.addresses import AddressProblem, address_lines, address_problem, plain
+from habitue.errors import SettingError
+from habitue.postcodes import Table, is_elsewhere, town_table
 
 SHOP = Path(__file__).resolve().parents[2] / "shared" / "data" / "shop"
 
@@ -145,7 +147,7 @@ def test_abroad_the_country_closes_the_block_in_french_capitals() -> None:
         "ALLEMAGNE",
     )
     assert lines("10 Downing Street", "London", "SW1A 2AA", country="GB")[2:] == ("LONDON", "SW1A 2AA", "ROYAUME-UNI")
-    assert lines("1 Main St", "Boise", "83701", country="United States")[2:] == ("BOISE 83701", "ÉTATS-UNIS")
+    assert lines("1 Main St", "Boise", "83701", country="United States")[2:] == ("BOISE, ID 83701", "ÉTATS-UNIS")
     assert rule("Hauptstraße 12", "Berlin", "1011", country="DE") == "bad_postcode"
     assert rule(country="Syldavie") == "unknown_country"
 
@@ -196,3 +198,46 @@ def test_the_short_cut_never_passes_what_the_long_way_refuses(monkeypatch: pytes
     monkeypatch.setattr(addresses, "_plainly_fine", lambda *_: False)
     assert quick == [address_problem(*person, language="fr") for person in people]
     assert quick.count(None) > 4000
+
+
+@pytest.fixture
+def towns(tmp_path: Path) -> Table:
+    """Two lines of La Poste's file, and how it writes them."""
+    file = tmp_path / "hexasimal.csv"
+    file.write_text(
+        "#Code_commune_INSEE;Nom_de_la_commune;Code_postal;Libellé_d_acheminement;Ligne_5\r\n"
+        "42218;ST ETIENNE;42000;ST ETIENNE;\r\n"
+        "01004;AMBERIEU EN BUGEY;1500;AMBERIEU EN BUGEY;VAREILLES\r\n"
+        "69382;LYON 02;69002;LYON;\r\n",
+        "cp1252",
+    )
+    return town_table(file)
+
+
+@pytest.mark.parametrize(
+    ("postcode", "city"),
+    [
+        ("42000", "Saint-Étienne"),
+        ("42000", "St Etienne"),
+        ("01500", "Ambérieu-en-Bugey"),
+        ("01500", "Vareilles"),
+        ("69002", "Lyon 2e"),
+        ("69002", "LYON 2EME ARRONDISSEMENT"),
+        ("42007", "Saint-Étienne Cedex 1"),
+    ],
+)
+def test_a_town_is_known_however_it_is_written(postcode: str, city: str, towns: Table) -> None:
+    assert not is_elsewhere(towns, postcode, city)
+
+
+@pytest.mark.parametrize(("postcode", "city"), [("42000", "Lyon"), ("42100", "Saint-Étienne"), ("69002", "Lyons")])
+def test_a_postcode_of_another_town_is_seen(postcode: str, city: str, towns: Table) -> None:
+    assert is_elsewhere(towns, postcode, city)
+
+
+def test_a_table_without_towns_is_said(tmp_path: Path) -> None:
+    (tmp_path / "towns.csv").write_text("a;b\n1;2\n")
+    with pytest.raises(
+        SettingError, match=r"validation\.postcodes: towns\.csv: the first line must name postcode;town"
+    ):
+        town_table(tmp_path / "towns.csv")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from habitue.campaigns import Campaign, load_campaign
-from habitue.costs import Prices, sheets_of, specimen_sheets
+from habitue.costs import PriceList, Prices, cost_lines, sheets_of, specimen_sheets
 from habitue.errors import SettingError, TemplateError
 from habitue.settings import INCLUDE
 from habitue.shop import load_shop
@@ -37,6 +37,30 @@ def test_a_letter_costs_its_piece_its_sheets_and_the_postage_of_its_weight() -> 
     assert prices.letter(49).total == 280_000 + 49 * 60_000 + 4_450_000
     with pytest.raises(SettingError, match=r"a letter of 50 sheets weighs 255\.0 g and the table ends at 250 g"):
         prices.letter(50)
+
+
+def test_what_is_laid_beside_a_groups_letter_weighs_and_costs() -> None:
+    """A catalogue of 42 g turns the first step of postage into the second, for that group alone."""
+    wanted = shipped("quarterly_letter").model_dump()
+    wanted["treatments"]["regular_heavy"]["inserts"] = ["catalogue"]
+    prices = Prices.of(Campaign.model_validate(wanted), SHOP)
+    heavy = prices.letter(1, Segment.REGULAR_HEAVY)
+    assert (heavy.grams, heavy.inserts, heavy.total) == (52.0, 350_000, 280_000 + 60_000 + 350_000 + 2_780_000)
+    assert prices.letter(1, Segment.REGULAR_LIGHT) == prices.letter(1)
+    listed = PriceList(prices, {("x", "fr"): 1})
+    lines = cost_lines([(Channel.LETTER, "x", "fr", Segment.REGULAR_HEAVY, 3)], listed)[Channel.LETTER]
+    assert {line.part: (line.number, line.cost_micros) for line in lines}["insert"] == (3, 1_050_000)
+    assert sum(line.cost_micros for line in lines) == 3 * listed(Channel.LETTER, "x", "fr", Segment.REGULAR_HEAVY)
+
+
+def test_an_insert_that_the_shop_has_not_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "spring.yaml"
+    text = (INCLUDE / "campaigns" / "quarterly_letter.yaml").read_text("utf-8")
+    file.write_text(text.replace("  regular_heavy:\n", "  regular_heavy:\n    inserts: [katalog]\n"), "utf-8")
+    with pytest.raises(
+        SettingError, match=r"regular_heavy\.inserts\.0: no such insert; shop\.yaml `inserts` has catalogue"
+    ):
+        load_campaign(file, SHOP)
 
 
 def test_weights_are_added_as_they_are_written() -> None:

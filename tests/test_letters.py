@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,12 @@ import pytest
 import zxingcpp
 
 from habitue import letters
-from habitue.addresses import address_lines
 from habitue.errors import SettingError, TemplateError
-from habitue.letters import INCLUDE, Letter, Press, compose, write_letters
+from habitue.letters import Letter, Press, compose, sheets_of, write_letters
 from habitue.shop import Shop, load_shop
 from habitue.texts import load_text
+from zoes_letter import COPY, ON, TEXTS, facts, letter
 
-ON = date(2026, 10, 1)
-TEXTS = INCLUDE / "templates" / "letters"
-COPY = sorted(path.relative_to(TEXTS).as_posix() for path in TEXTS.rglob("*.j2"))
 MM = 72 / 25.4
 SAFE = (100, 55, 190, 79)  # always seen, windows of 35 and of 45 mm
 EVER = (90, 34, 200, 90)  # seen at one time or another
@@ -38,44 +34,6 @@ def shop() -> Shop:
 @pytest.fixture(scope="module")
 def press(shop: Shop) -> Press:
     return Press(shop, on=ON)
-
-
-def facts(**given: Any) -> dict[str, Any]:
-    return {"last_purchase": "12 juin 2026", "favourite": "Thé noir de Ceylan", "purchases": 7, "this_year": 5} | given
-
-
-def letter(
-    shop: Shop,
-    number: int = 1,
-    *,
-    copy: str = "quarterly/regular_heavy.fr.j2",
-    first: str = "Zoé",
-    last: str = "Lelièvre-d’Arçon",
-    known: dict[str, Any] | None = None,
-) -> Letter:
-    """Zoé comes often and buys well; she lives at the back of the court."""
-    text = load_text(TEXTS / copy)
-    street = "12, rue de l'Église, escalier B"
-    place = (street, "42000", "Saint-Étienne", "FR")
-    return compose(
-        text,
-        message_id=f"m{number}",
-        reference=f"MT-{number:06}",
-        sequence=f"L01-{number:06}",
-        address=address_lines("MME", "Zoé", "Lelièvre", "Bâtiment C", *place, language=text.language),
-        customer={
-            "civility": "MME",
-            "first_name": first,
-            "last_name": last,
-            "name": f"{first} {last}",
-            "language": text.language,
-        },
-        facts=known or facts(),
-        offer={"code": f"TILLEUL-{number:04}", "text": "15 %", "valid_until": "15 novembre 2026"},
-        offer_url=f"https://www.maison-tilleul.example/o/TILLEUL-{number:04}",
-        shop=shop,
-        on=ON,
-    )
 
 
 def words(pdf: bytes, page: int = 0) -> str:
@@ -104,7 +62,7 @@ def within(box: tuple[float, ...], zone: tuple[int, ...]) -> bool:
 
 def check_geometry(pdf: bytes, printed: list[Letter]) -> None:
     with pdfplumber.open(io.BytesIO(pdf)) as document:
-        for page, one in zip(document.pages, printed, strict=False):
+        for page, one in zip(document.pages[::2], printed, strict=False):
             seen = [thing for thing in ink(page) if meets(thing[1:], EVER)]
             assert {kind for kind, *_ in seen} == {"glyph"}
             assert all(within(box, SAFE) for _, *box in seen)
@@ -119,11 +77,11 @@ def test_every_text_makes_one_page_with_its_address_in_the_window(press: Press, 
     assert printed.page_counts == [1] * len(COPY)
     assert not printed.refused
     check_geometry(printed.pdf, batch)
-    for page, one in enumerate(batch):
-        text = words(printed.pdf, page)
+    for page, one in zip(printed.pages, batch, strict=True):
+        text = words(printed.pdf, page - 1)
         assert one.salutation.replace("\u00a0", " ") in text
         assert one.offer_code in text
-        assert f"{one.sequence} · {one.reference}" in text
+        assert f"{one.sequence} 1/1 · {one.reference}" in text
         assert "maison-tilleul.example/donnees-personnelles" in text
 
 
@@ -134,6 +92,20 @@ def test_someone_of_whom_little_is_known_still_gets_whole_sentences(copy: str, p
     assert "None" not in page
     assert "  " not in " ".join(unknown.paragraphs)
     assert not any(" ." in paragraph or " ," in paragraph for paragraph in unknown.paragraphs)
+
+
+def test_zoes_page_in_the_notebook_is_a_table(press: Press, shop: Shop) -> None:
+    zoe = letter(shop, known=facts(favourite="Thé | noir\nde Ceylan"))
+    assert zoe.rewards == (
+        ("Cette année", "5 visites"),
+        ("Depuis le premier jour", "7 visites"),
+        ("Toujours mis de côté pour vous", "Thé | noir de Ceylan"),
+    )
+    with pdfplumber.open(io.BytesIO(press.print([zoe]).pdf)) as document:
+        lines = document.pages[0].extract_text_lines()
+    names = [line for line in lines for name, _ in zoe.rewards if line["text"].startswith(name)]
+    assert [line["text"] for line in names] == [" ".join(row) for row in zoe.rewards]
+    assert max(line["x1"] for line in names) - min(line["x1"] for line in names) < 1  # figures end together
 
 
 def test_both_languages_have_every_text() -> None:
@@ -189,10 +161,59 @@ def test_a_line_too_wide_for_the_window_is_refused(press: Press, shop: Shop) -> 
 def test_the_qr_code_leads_to_the_offer(press: Press, shop: Shop) -> None:
     zoe = letter(shop)
     sheet = pypdfium2.PdfDocument(press.print([zoe]).pdf)[0].render(scale=200 / 72).to_pil()
-    found = zxingcpp.read_barcodes(sheet)
+    found = zxingcpp.read_barcodes(sheet, formats=zxingcpp.BarcodeFormat.QRCode)
     assert [code.text for code in found] == [zoe.offer_url]
     corners = found[0].position
     assert (corners.top_right.x - corners.top_left.x) / 200 * 25.4 >= 20
+
+
+def sheet_codes(pdf: bytes, page: int) -> list[zxingcpp.Barcode]:
+    """What an inserter's camera reads in the lower right corner of 40 mm, at 300 dpi."""
+    sheet = pypdfium2.PdfDocument(pdf)[page - 1].render(scale=300 / 72).to_pil()
+    corner = sheet.crop((sheet.width - 472, sheet.height - 472, sheet.width, sheet.height))
+    return zxingcpp.read_barcodes(corner, formats=zxingcpp.BarcodeFormat.DataMatrix)
+
+
+def test_each_sheet_has_its_number_in_a_data_matrix(press: Press, shop: Shop) -> None:
+    (code,) = sheet_codes(press.print([letter(shop, 123)]).pdf, 1)
+    assert code.text == "20261001-L01-000123-01"
+    where = code.position
+    assert (where.top_right.x - where.top_left.x) / 300 * 25.4 == pytest.approx(18 * 0.5, abs=0.4)  # mm
+    assert where.bottom_right.x / 300 * 25.4 == pytest.approx(30, abs=0.4)  # 10 mm from the edge
+
+
+def five_pages(shop: Shop, number: int) -> Letter:
+    return replace(letter(shop, number), paragraphs=("Une phrase qui n’en finit pas. " * 100,) * 5)
+
+
+def test_a_letter_of_five_pages_takes_three_sheets_and_the_next_begins_on_a_front(press: Press, shop: Shop) -> None:
+    printed = press.print([letter(shop, 1), five_pages(shop, 2), letter(shop, 3)])
+    assert printed.page_counts == [1, 5, 1]
+    assert printed.pages == [1, 3, 9]
+    assert len(pypdfium2.PdfDocument(printed.pdf)) == 10
+    assert [words(printed.pdf, page - 1) for page in (2, 8, 10)] == ["", "", ""]
+    for page in range(2, 6):
+        assert f"Maison Tilleul · {page}/5" in words(printed.pdf, page + 1)
+    for page, sheet in ((3, 1), (5, 2), (7, 3)):
+        assert [code.text for code in sheet_codes(printed.pdf, page)] == [f"20261001-L01-000002-{sheet:02}"]
+        assert f"L01-000002 {sheet}/3 · MT-000002" in words(printed.pdf, page - 1)
+    assert not sheet_codes(printed.pdf, 4)
+
+
+def test_letters_that_all_run_over_are_counted_once_and_then_known(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    press = Press(shop, on=ON)
+    first = press.print([five_pages(shop, 1), five_pages(shop, 2)])
+    monkeypatch.setattr(press, "_alone", None)  # nobody asks again
+    assert press.print([five_pages(shop, 1), five_pages(shop, 2)]) == first
+    monkeypatch.undo()
+    assert press.print([letter(shop, 1), five_pages(shop, 2)]).page_counts == [1, 5]
+
+
+def test_nine_pages_are_too_long_for_an_envelope(press: Press, shop: Shop) -> None:
+    long = replace(letter(shop, 2), paragraphs=("Une phrase qui n’en finit pas. " * 100,) * 10)
+    printed = press.print([letter(shop, 1), long, letter(shop, 3)])
+    assert printed.refused == [("m2", "too_long")]
+    assert printed.page_counts == [1, 1]
 
 
 def test_a_letter_without_an_offer_has_no_empty_box(press: Press, shop: Shop) -> None:
@@ -235,7 +256,8 @@ def test_only_the_letters_that_no_font_can_print_are_refused(press: Press, shop:
     batch[8] = letter(shop, 9, last="Tilleul 🌳")
     printed = press.print(batch)
     assert printed.refused == [("m4", "missing_glyph"), ("m9", "missing_glyph")]
-    assert len(printed.letters) == len(printed.pages) == len(pypdf.PdfReader(io.BytesIO(printed.pdf)).pages) == 9
+    assert len(printed.letters) == len(printed.pages) == 9
+    assert len(pypdf.PdfReader(io.BytesIO(printed.pdf)).pages) == 18
 
 
 def test_a_batch_of_nothing_but_refusals_is_no_pdf(press: Press, shop: Shop, tmp_path: Path) -> None:
@@ -251,7 +273,7 @@ def test_a_letter_that_runs_over_is_counted_with_its_pages(press: Press, shop: S
     printed = press.print([letter(shop, 1), long, letter(shop, 3)])
     assert printed.page_counts[0] == printed.page_counts[2] == 1
     assert printed.page_counts[1] > 1
-    assert printed.pages == [1, 2, 2 + printed.page_counts[1]]
+    assert printed.pages == [1, 3, 3 + 2 * sheets_of(printed.page_counts[1])]
     assert "L01-000003" in words(printed.pdf, printed.pages[2] - 1)
 
 
@@ -265,8 +287,8 @@ def test_a_shard_is_one_pdf_whose_rows_say_where_each_letter_is(
     assert [row.message_id for row in rows] == [zoe.message_id for zoe in lot]
     assert [row.refused for row in rows if row.refused] == ["missing_glyph"]
     reader = pypdf.PdfReader(tmp_path / "letters" / "lot.pdf", strict=True)
-    assert len(reader.pages) == sum(row.pages for row in rows) == 9
-    assert [row.first_page for row in rows if not row.refused] == list(range(1, 10))
+    assert len(reader.pages) == 2 * sum(row.sheets for row in rows) == 18
+    assert [row.first_page for row in rows if not row.refused] == list(range(1, 18, 2))
     for row in rows:
         if not row.refused:
             assert row.sequence in reader.pages[row.first_page - 1].extract_text()

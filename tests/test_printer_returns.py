@@ -13,7 +13,7 @@ from habitue import suppressions
 from habitue.cli import app
 from habitue.errors import SourceError
 from habitue.house import House
-from habitue.lots import sheet_code
+from habitue.lots import sequence, sheet_code
 from habitue.printer_returns import Taken, take, to_mend
 from habitue.reprints import Wanted, reprint
 from habitue.tables import Channel, OutcomeKind, customer
@@ -62,7 +62,10 @@ def test_each_way_of_naming_a_letter_names_it(town: House, tmp_path: Path) -> No
     by_id = taken(town, file(tmp_path, "letter_id,status", f"{first[0]['letter_id']},printed"))
     by_place = taken(town, file(tmp_path, "lot;seq;status", f"{LOT_1};L01-000002;spoiled", f"{LOT_2};3;not_mailed"))
     by_code = taken(
-        town, file(tmp_path, "Barcode\tStatus\tDate\tOperator", f"{sheet_code(ON, 2, 1, 1)}\tMAILED\t05/10/2026\tx")
+        town,
+        file(
+            tmp_path, "Barcode\tStatus\tDate\tOperator", f"{sheet_code(ON, sequence(2, 1), 1)}\tMAILED\t05/10/2026\tx"
+        ),
     )
     assert (by_id.new, by_place.new, by_code.new) == (1, 2, 1)
     names = customers_by_letter(town)
@@ -225,7 +228,7 @@ def test_two_campaigns_of_a_day_share_a_barcode_and_the_lot_tells_them_apart(tow
                 "letter_mark from lot_letter where lot_id like '%-002'"
             )
         )
-    code = sheet_code(ON, 1, 1, 1)
+    code = sheet_code(ON, sequence(1, 1), 1)
     with pytest.raises(SourceError, match="two campaigns of that day have this barcode: give the column lot, too"):
         taken(town, file(tmp_path, "barcode;status", f"{code};printed"))
     assert taken(town, file(tmp_path, "lot;barcode;status", f"{LOT_1};{code};printed")).new == 1

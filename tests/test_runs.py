@@ -178,7 +178,7 @@ def test_who_says_no_after_the_letters_were_printed_gets_none(house: House) -> N
     from pypdf import PdfReader
 
     (lot,) = [path for path in (house.out / "letters").rglob("*.pdf") if path.stem.endswith(f"{shard.number:03}")]
-    assert len(PdfReader(lot).pages) == pages
+    assert len(PdfReader(lot).pages) == 2 * pages  # each one a front, with a blank back
 
 
 class Postbox:

@@ -114,6 +114,25 @@ def test_each_channel_is_closed_by_its_own_rule(
     assert barriers(people, name) == (letter, email, call)
 
 
+def test_a_postcode_of_another_town_gets_no_letter_where_the_shop_has_a_table(tmp_path: Path) -> None:
+    """Anna's row is plain and boris's is not: both are held against the table."""
+    table = tmp_path / "towns.csv"
+    table.write_text("postcode;town\n69001;Lyon\n42000;Saint-Étienne\n", "utf-8")
+    limits = {**LENIENT.validation.model_dump(), "postcodes": str(table)}
+    _, checked = check(
+        tmp_path,
+        [
+            customer("anna", postcode="69001", city="Lyon"),
+            customer("boris", street="12, rue de l'Église, escalier B", postcode="42000", city="Lyon"),
+            customer("clara", postcode="42000", city="Lyon"),
+        ],
+        shop=load_shop(overrides={"validation": limits}),
+    )
+    found = by_id(checked / "customers.parquet")
+    barriers = [found[name]["letter_barrier"] for name in ("anna", "boris", "clara")]
+    assert barriers == [None, "wrong_town", "wrong_town"]
+
+
 def test_null_and_na_are_names_of_real_people(tmp_path: Path) -> None:
     result, checked = check(
         tmp_path,

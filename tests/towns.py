@@ -278,7 +278,7 @@ def shops() -> st.SearchStrategy[Shop]:
     return st.sampled_from(SHOPS)
 
 
-def price(channel: Channel, template: str, language: str) -> int:
+def price(channel: Channel, template: str, language: str, segment: str) -> int:
     """Uneven prices, in micros."""
     return {"letter": 1_730_000, "email": 1_000, "call": 3_300_000}[channel] * (3 if template == "dear" else 1) + (
         5_000 if language == "en" else 0

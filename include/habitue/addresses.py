@@ -1,4 +1,4 @@
-"""Postal addresses as the post reads them: NF Z10-011 in France and overseas France, a plain block abroad.
+"""Postal addresses as the post reads them: NF Z10-011 in France and overseas France, each country's own order abroad.
 
 | line | holds                                             |
 |------|---------------------------------------------------|
@@ -10,18 +10,19 @@
 | 6    | postcode and town, CEDEX kept                     |
 
 At most 6 lines of at most 38 characters; from line 2 on capitals, digits and spaces (line 1 keeps its accents). A line
-that is too long is abbreviated, then moved; when neither helps the address is refused. Nothing is ever cut.
+that is too long is abbreviated, then moved; when neither helps the address is refused. Nothing is ever cut. Abroad the
+country's name makes a seventh line (`habitue.countries` has the order of the others).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from functools import cache
 
 from babel import Locale
 
+from habitue.countries import format_of, place_lines
 from habitue.errors import HabitueError
 
 WIDTH = 38
@@ -37,25 +38,6 @@ DOMESTIC = OVERSEAS | {"FR", "MC"}
 
 POSTCODE = re.compile(r"(?:0[1-9]|[1-8]\d|9[0-5])\d{3}|97[1-8]\d\d|98[046789]\d\d|00[1-9]\d\d")
 """Departments 01 to 95, overseas 971 to 978 and 98x, the armies' 00xxx sectors."""
-
-POSTCODES_ABROAD = {
-    "AT": r"\d{4}",
-    "BE": r"[1-9]\d{3}",
-    "CH": r"[1-9]\d{3}",
-    "DE": r"\d{5}",
-    "DK": r"\d{4}",
-    "ES": r"[0-5]\d{4}",
-    "GB": r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}",
-    "IT": r"\d{5}",
-    "LU": r"\d{4}",
-    "NL": r"[1-9]\d{3} ?[A-Z]{2}",
-    "PL": r"\d\d-?\d{3}",
-    "PT": r"\d{4}-?\d{3}",
-    "SE": r"\d{3} ?\d\d",
-    "US": r"\d{5}(?:-\d{4})?",
-}
-POSTCODE_BELOW_TOWN = frozenset({"GB", "IE"})
-POSTCODE_AFTER_TOWN = frozenset({"AU", "CA", "US"})
 
 # Applied one after the other, only until the line fits; the kind of way first, then who it is named after.
 ABBREVIATIONS = (
@@ -100,6 +82,24 @@ ABBREVIATIONS = (
     ("QUATRIEME", "4E"),
     ("CINQUIEME", "5E"),
 )
+
+ABBREVIATIONS_ABROAD = (
+    (r"\b(apartment|appartement)\b", "Apt"),
+    (r"\bbuilding\b", "Bldg"),
+    (r"\bboulevard\b", "Blvd"),
+    (r"\bavenue\b", "Ave"),
+    (r"\bstreet\b", "St"),
+    (r"\broad\b", "Rd"),
+    (r"\bfloor\b", "Fl"),
+    (r"(?<=\w)stra(ss|ß)e\b", "str."),
+)
+
+SCRIPTS = frozenset({"LATIN", "GREEK", "CYRILLIC", "MASCULINE", "FEMININE"})
+"""Of which the fonts hold every letter; the last two are the º and ª of floors."""
+_GREEK = dict(zip("ΆΈΉΊΌΎΏΪΫ", "ΑΕΗΙΟΥΩΙΥ", strict=True))
+
+SHORT_NAMES = {"HK": "Hong Kong", "MO": "Macao"}
+"""Countries that nobody calls by their full name."""
 
 SEPARATOR = re.compile(r"[,;\r\n]")
 GLUED = re.compile(r"^(\d+)(BIS|TER|QUATER)\b")
@@ -168,18 +168,22 @@ def address_lines(
     country: str | None,
     *,
     language: str,
+    home: str = "FR",
 ) -> tuple[str, ...]:
-    """The address block, 3 to 6 lines of at most 38 characters, or AddressProblem with the rule that it broke.
+    """The address block, 3 to 6 lines of at most 38 characters, 7 abroad, or AddressProblem with the rule broken.
 
-    `civility` is M, MME or None; `country` an ISO code or a name in French or English, None for France;
-    `language` the reader's: it chooses MADAME or MS. A foreign country's name is in French, as is due in a letter
-    posted in France (UPU S42).
+    `civility` is M, MME or None; `country` an ISO code or a name in French or English, None for `home`, the sender's;
+    `language` the reader's: it chooses MADAME or MS. A foreign country's name stands last, in capitals, in French in a
+    letter posted in France and in English in others (UPU S42); at home there is none.
     """
-    code = country_code(country)
+    code = country_code(country or home)
     who = _who(civility, first_name, last_name, language)
     if code in DOMESTIC:
-        return (who, *_domestic(address_extra, street, postcode, city))
-    return (who, *_abroad(address_extra, street, postcode, city, code))
+        place = _domestic(address_extra, street, postcode, city)
+    else:
+        place = _abroad(address_extra, street, postcode, city, code)
+    abroad = code != home and not {code, home} <= DOMESTIC
+    return (who, *place, _country_name(code, "fr" if home in DOMESTIC else "en")) if abroad else (who, *place)
 
 
 def address_problem(
@@ -193,13 +197,23 @@ def address_problem(
     country: str | None,
     *,
     language: str,
+    home: str = "FR",
 ) -> str | None:
     """The rule that keeps a letter from being addressed, or None. Takes what `address_lines` takes."""
-    if country in (None, "FR") and _plainly_fine(first_name, last_name, address_extra, street, postcode, city):
+    if (country or home) == "FR" and _plainly_fine(first_name, last_name, address_extra, street, postcode, city):
         return None
     try:
         address_lines(
-            civility, first_name, last_name, address_extra, street, postcode, city, country, language=language
+            civility,
+            first_name,
+            last_name,
+            address_extra,
+            street,
+            postcode,
+            city,
+            country,
+            language=language,
+            home=home,
         )
     except AddressProblem as problem:
         return problem.rule
@@ -231,6 +245,9 @@ def country_code(country: str | None) -> str:
         return name
     if name in Locale("en").territories and len(name) == 2 and name.isalpha():
         return name
+    for code, short in SHORT_NAMES.items():
+        if plain(short) == name:
+            return code
     for language in ("fr", "en"):
         for code, territory in Locale(language).territories.items():
             if len(code) == 2 and plain(territory) == name:
@@ -353,46 +370,53 @@ def _fit(line: str) -> str:
 
 
 def _abroad(
-    extra: str | None, street: str | None, postcode: str | None, city: str | None, country: str
+    extra: str | None, street: str | None, postcode: str | None, city: str | None, code: str
 ) -> tuple[str, ...]:
-    """Complement, street, postcode and town as the country orders them, and its name; accents stay."""
-    code = re.sub(rf"^(?:{country}|[A-Z])[- ](?=\d)", "", _tidy(postcode).upper())
-    pattern = POSTCODES_ABROAD.get(country)
-    if pattern and not re.fullmatch(pattern, code):
-        raise AddressProblem("bad_postcode")
+    """Complement, street, postcode and town as the country orders them; accents stay."""
+    known = format_of(code)
     town = _tidy(city).upper()
-    if plain(town) in NOT_A_PLACE or not any(letter.isalpha() for letter in town):
+    if known.names_town and (plain(town) in NOT_A_PLACE or not any(letter.isalpha() for letter in town)):
         raise AddressProblem("no_town")
+    zip_code = known.tidy_postcode(_tidy(postcode))
+    if zip_code is None:
+        raise AddressProblem("bad_postcode")
     way = _tidy(street)
     if plain(way) in NOT_A_PLACE:
         raise AddressProblem("no_street")
-    lines = (_tidy(extra), *_parted(way), *_town_lines(code, town, country), _country_name(country))
-    return _checked(line for line in lines if line)
+    whole = place_lines(known, tuple(filter(None, (_tidy(extra), way))), zip_code, _without_tonos(town))
+    lines = tuple(part for line in whole for part in _parted(line))
+    if not all(_printable(line) for line in lines):
+        raise AddressProblem("address_not_latin")
+    if len(lines) > 5 or any(len(line) > WIDTH for line in lines):
+        raise AddressProblem("address_line_too_long")
+    return lines
 
 
-def _town_lines(code: str, town: str, country: str) -> tuple[str, ...]:
-    if country in POSTCODE_BELOW_TOWN:
-        return town, code
-    if country in POSTCODE_AFTER_TOWN:
-        return (f"{town} {code}".strip(),)
-    return (f"{code} {town}".strip(),)
+def _without_tonos(town: str) -> str:
+    """Greek capitals bear no accent."""
+    return "".join(_GREEK.get(letter, letter) for letter in town)
+
+
+def _printable(line: str) -> bool:
+    """Whether its letters are Latin, Greek or Cyrillic: what the fonts hold."""
+    return all(
+        not letter.isalpha() or unicodedata.name(letter, "").split(" ")[0] in SCRIPTS
+        for letter in line
+        if not letter.isascii()
+    )
 
 
 def _parted(way: str) -> tuple[str, ...]:
-    """A street that is too long goes onto two lines, at a comma."""
-    if len(way) <= WIDTH:
-        return (way,)
-    commas = [match.start() for match in re.finditer(",", way) if match.start() <= WIDTH]
-    if not commas:
-        raise AddressProblem("address_line_too_long")
-    return way[: commas[-1]].strip(), way[commas[-1] + 1 :].strip()
-
-
-def _checked(lines: Iterable[str]) -> tuple[str, ...]:
-    block = tuple(lines)
-    if len(block) > 5 or any(len(line) > WIDTH for line in block):
-        raise AddressProblem("address_line_too_long")
-    return block
+    """A line that is too long is abbreviated, then goes onto two, at a comma or else between words."""
+    for word, abbreviation in ABBREVIATIONS_ABROAD:
+        if len(way) <= WIDTH:
+            return (way,)
+        way = re.sub(rf"(?i){word}", abbreviation, way)
+    for commas in (",", " "):
+        places = [found.start() for found in re.finditer(commas, way) if found.start() <= WIDTH]
+        if places and len(rest := way[places[-1] + 1 :].strip()) <= WIDTH:
+            return way[: places[-1]].strip(), rest
+    return (way,)
 
 
 def _tidy(text: str | None) -> str:
@@ -402,5 +426,5 @@ def _tidy(text: str | None) -> str:
 
 
 @cache
-def _country_name(code: str) -> str:
-    return str(Locale("fr").territories[code]).upper()
+def _country_name(code: str, language: str) -> str:
+    return str(SHORT_NAMES.get(code) or Locale(language).territories[code]).upper()

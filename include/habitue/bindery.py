@@ -17,8 +17,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from habitue.calls import write_table
-from habitue.costs import Prices, sheets_of
-from habitue.letters import Letter, Press, spoken_phone, write_letters
+from habitue.costs import Prices
+from habitue.letters import Letter, Press, sheets_of, spoken_phone, write_letters
 from habitue.lots import (
     COLUMNS,
     FOR_PEOPLE,
@@ -40,12 +40,6 @@ from habitue.texts import NO_BREAK, environment
 
 README = INCLUDE / "templates" / "lots" / "readme.txt.j2"
 LANGUAGES: tuple[Language, ...] = ("fr", "en")
-ENVELOPES = {
-    "fr_dl_45": {"size": (220, 110), "window": {"width": 100, "height": 45, "right": 20, "bottom": 20}},
-    "fr_dl_35": {"size": (220, 110), "window": {"width": 100, "height": 35, "right": 20, "bottom": 20}},
-}
-"""What README.txt says of them, in mm."""
-FOLDS = (99, 198)
 
 
 @dataclass(frozen=True)
@@ -138,8 +132,8 @@ class Bindery:
             lines=self.lines(who),
             postcode=row["postcode"] or "",
             country=row["country"] or "",
-            weight_g=self._prices.letter(sheets_of(pages)).grams,
-            inserts=tuple(self.shop.letters.inserts.get(who.segment.value, ())),
+            weight_g=self._prices.letter(sheets_of(pages), who.segment).grams,
+            inserts=tuple(self.run.campaign.treatment(who.segment).inserts),
             template_version=f"{who.template}.{who.language}@{_version(self.copy(who))}",
             letter_mark=self.key.mark(box).hex(),
         )
@@ -168,7 +162,7 @@ def _row(lot: Lot, one: LotLetter, shop: Shop, on: date) -> list[str]:
         one.postcode,
         one.country,
         f"{one.weight_g:g}",
-        sheet_code(on, lot.number, one.seq, 1),
+        sheet_code(on, sequence(lot.number, one.seq), 1),
         one.template_version,
         lot.pdf_sha256,
     ]
@@ -186,7 +180,8 @@ def _machine(rows: Iterable[Sequence[str]], delimiter: str) -> bytes:
 def readme(lot: Lot, shop: Shop, run: Run) -> str:
     """README.txt: what is in the folder and what to do with it, in French and English, with Windows' line ends."""
     phone = spoken_phone(shop.phone, "en").replace(NO_BREAK, " ")
-    paper = shop.letters.paper
+    paper, envelope = shop.letters.paper, shop.envelope
+    first = sequence(lot.number, 1)
     template = environment(html=False).from_string(README.read_text("utf-8"))
     written = template.render(
         lot=lot.name,
@@ -194,14 +189,19 @@ def readme(lot: Lot, shop: Shop, run: Run) -> str:
         shop={"name": shop.name, "phone": phone, "email": shop.email},
         delimiter=shop.letters.delimiter,
         paper={language: paper.get(language, next(iter(paper.values()))) for language in LANGUAGES},
-        envelope={"name": shop.letterhead.envelope, "folds": FOLDS, **ENVELOPES[shop.letterhead.envelope]},
+        envelope={
+            "name": shop.letterhead.envelope,
+            "size": envelope.size,
+            "window": envelope.window.model_dump(),
+            "folds": envelope.folds,
+        },
         letters=len(lot.letters),
         pages=sum(one.pages for one in lot.letters),
         sheets=sum(one.sheets for one in lot.letters),
         grams=f"{sum(one.weight_g for one in lot.letters):.0f}",
-        first=sequence(lot.number, 1),
+        first=first,
         last=sequence(lot.number, len(lot.letters)),
-        codes=(sheet_code(run.on, lot.number, 1, 1), sheet_code(run.on, lot.number, len(lot.letters), 1)),
+        code=sheet_code(run.on, first, 1),
         by_sheets=sorted(Counter(one.sheets for one in lot.letters).items()),
         by_country=sorted(Counter(one.country for one in lot.letters).items()),
         inserts=sorted(Counter(code for one in lot.letters for code in one.inserts).items()),

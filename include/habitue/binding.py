@@ -186,13 +186,6 @@ def _document(bodies: dict[int, bytes], catalog: int, info: int | None) -> bytes
     return b"".join(parts)
 
 
-def page_count(pdf: bytes) -> int:
-    """The pages of a document that Typst wrote."""
-    table, root, _ = _contents(pdf)
-    tree = _number(_body(pdf, table, root), rb"/Pages (\d+) 0 R")
-    return _number(_body(pdf, table, tree), rb"/Count (\d+)")
-
-
 def _contents(pdf: bytes) -> tuple[dict[int, tuple[int, int]], int, int]:
     """Where each object begins and ends, and the numbers of the catalog and of the document information."""
     start = _START.search(pdf, max(0, len(pdf) - 64))

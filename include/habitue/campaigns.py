@@ -83,6 +83,9 @@ class Treatment(Strict):
     ways: list[Way] = Field(min_length=1, description="channels in order of preference, each at most once")
     offer: Offer = Field(description="what the group is offered")
     arms: dict[ArmName, Arm] = Field(default_factory=dict, description="how the campaign's arms differ here")
+    inserts: list[Words] = Field(
+        default_factory=list, description="what is laid beside the group's letter, from shop.yaml `inserts`"
+    )
 
     @field_validator("ways")
     @classmethod
@@ -381,6 +384,11 @@ def _against_the_shop(campaign: Campaign, shop: Shop) -> Iterator[Finding]:
     for loc, offer in campaign.offers():
         if shop.margin and (why := too_dear(offer, shop.margin)):
             yield Finding(loc, why)
+    for loc, treatment in campaign._places():
+        for place, name in enumerate(treatment.inserts):
+            if name not in shop.inserts:
+                known = ", ".join(shop.inserts) or "none"
+                yield Finding((*loc, "inserts", place), f"no such insert; shop.yaml `inserts` has {known}")
     try:
         campaign.effective_approval(shop)
     except ValidationError as error:

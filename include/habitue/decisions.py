@@ -38,8 +38,8 @@ never larger than the shop says, however many there are."""
 MOST_SHARDS = 8
 MOST_LOTS = 32_767
 
-PriceOf = Callable[[Channel, str, str], int]
-"""What a message of that channel, template and language costs, in micros."""
+PriceOf = Callable[[Channel, str, str, str], int]
+"""What a message of that channel, template and language costs for that group, in micros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +153,20 @@ def _settings(connection: Connection, asked: Question) -> None:
         for arm in arms
     ]
     prices: list[dict[str, Any]] = [
-        {"channel": channel, "template": name, "language": language, "cost": asked.price(channel, name, language)}
-        for channel, name in sorted({(row["channel"], row["template"]) for row in wordings})
+        {
+            "channel": channel,
+            "template": name,
+            "language": language,
+            "segment": segment,
+            "cost": asked.price(channel, name, language, segment),
+        }
+        for channel, name, segment in sorted({(row["channel"], row["template"], row["segment"]) for row in wordings})
         for language in asked.shop.languages
     ]
     tables = {
         "way (segment text, preference int, channel text)": ways,
         "wording (segment text, arm text, channel text, template text)": wordings,
-        "price (channel text, template text, language text, cost_micros bigint)": prices,
+        "price (channel text, template text, language text, segment text, cost_micros bigint)": prices,
         "shard_size (channel text, size int, most int)": [
             {"channel": Channel.LETTER, "size": asked.shop.letters.lot, "most": MOST_LOTS},
             *({"channel": channel, "size": size, "most": MOST_SHARDS} for channel, size in SHARD_SIZES.items()),

@@ -1,8 +1,11 @@
-"""Letters: A4 pages by Typst, in batches, in one PDF a shard, the same bytes each time.
+"""Letters: pages by Typst, in batches, in one PDF a shard, the same bytes each time.
 
 Typst sets a hundred letters at the price of one start; a document's memory grows with its pages, so batches stay at
 a hundred and are bound afterwards (`binding`). Words reach Typst as JSON and are set as text, never read as markup.
 PDF/A-2b is asked for because Typst then refuses a glyph that no bundled font has, where it would print nothing.
+
+Printed on both sides: each letter begins on a front page, a blank back follows where its pages are odd. What stands
+in its envelope's window is then measured on the finished PDF (`windows`).
 """
 
 from __future__ import annotations
@@ -15,22 +18,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
-from itertools import islice
-from math import isqrt
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
-from habitue.binding import Binder, page_count
+from habitue.binding import Binder
 from habitue.errors import SettingError, TemplateError
+from habitue.lots import sheet_code
 from habitue.salutations import salutation
 from habitue.shop import INCLUDE, Language, Shop
+from habitue.symbols import data_matrix_svg, qr_svg
 from habitue.texts import Text, long_date
+from habitue.windows import Windows
 
 BATCH = 100
 """Letters in one Typst document: 0.6 MB each while it is set, and no faster beyond a hundred."""
 
 AGEING = 11
 """Typst's cache keeps what the last ten compiles used; eleven empty ones let go of a batch."""
+
+MOST_PAGES = 8
+"""Four sheets: what a DL envelope and an inserter take."""
 
 LAYOUT = INCLUDE / "templates" / "letters" / "letter.typ"
 FONTS = INCLUDE / "fonts"
@@ -58,7 +66,8 @@ _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u20
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One letter, all its words in place. Empty `subject`, `offer_title`, `offer_code`, `offer_url` or `postscript`
-    leave that part out; `sequence` is its place in the lot, printed small at the foot."""
+    leave that part out; so do no `rewards`, rows of a name and a figure. `sequence` is its place in the lot, printed
+    small at the foot of each sheet."""
 
     message_id: str
     reference: str
@@ -75,12 +84,14 @@ class Letter:
     closing: str
     postscript: str
     sequence: str
+    rewards_title: str = ""
+    rewards: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """One Typst document. `pages` and `page_counts` go with `letters`, those of the batch that could be printed;
-    pages count from 1. `refused` holds (message_id, reason)."""
+    """One Typst document. `pages`, each letter's first, from 1 and odd, and `page_counts`, without a blank back, go
+    with `letters`, those of the batch that could be printed. `refused` holds (message_id, reason)."""
 
     pdf: bytes
     letters: list[Letter]
@@ -91,8 +102,9 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class PrintedRow:
-    """What became of one letter of a shard: its first page in the PDF (from 1), or why it was refused
-    (`missing_glyph`, `address_line_too_long`; then `first_page` and `pages` are 0)."""
+    """What became of one letter of a shard: its first page in the PDF (from 1) and its pages, without a blank back; or
+    why it was refused (`missing_glyph`, `address_line_too_long`, `too_long`, `address_outside_window`, `ink_in_window`;
+    then both are 0)."""
 
     message_id: str
     reference: str
@@ -101,14 +113,25 @@ class PrintedRow:
     pages: int
     refused: str | None
 
+    @property
+    def sheets(self) -> int:
+        return sheets_of(self.pages)
 
-_DARK = re.compile(rb"\x00+")
+
+def sheets_of(pages: int) -> int:
+    """Letters are printed on both sides."""
+    return -(-pages // 2)
+
 
 LETTER_WORDS = tuple(field.name for field in fields(Letter))
 
 
 class Unprintable(Exception):
     """Typst refuses the batch for the words of one of its letters."""
+
+
+class _Miscounted(Exception):
+    """A letter takes more or fewer pages than was thought."""
 
 
 def compose(
@@ -150,7 +173,24 @@ def compose(
         closing=text.render("closing", context),
         postscript=text.render("postscript", context),
         sequence=sequence,
+        rewards_title=text.render("rewards_title", context) if "rewards_title" in text.blocks else "",
+        rewards=_rows_of_two(text, context) if "rewards" in text.blocks else (),
     )
+
+
+def _rows_of_two(text: Text, context: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The block `rewards`: a row a line, `name | figure`. A figure may be a customer's or a product's own words, with
+    bars and line ends: the first bar parts, and a line without one goes on with the row above."""
+    rows: list[tuple[str, str]] = []
+    for line in text.render("rewards", context).splitlines():
+        name, bar, figure = line.partition("|")
+        if bar and name.strip():
+            rows.append((name.strip(), figure.strip()))
+        elif rows:
+            rows[-1] = (rows[-1][0], f"{rows[-1][1]} {line.strip()}".strip())
+        elif line.strip():
+            raise TemplateError(f"{text.path.name}, block 'rewards': write each row as `name | figure`")
+    return tuple(rows)
 
 
 def shop_words(shop: Shop, language: str) -> dict[str, str]:
@@ -181,31 +221,104 @@ class Press:
     def __init__(self, shop: Shop, *, on: date) -> None:
         self.shop = shop
         self.on = on
+        self.envelope = shop.envelope
         self._stamp = datetime(on.year, on.month, on.day, tzinfo=UTC)
         self._shop_json = json.dumps(self._letterhead(), ensure_ascii=False)
+        self._profile_json = json.dumps(self.envelope.layout())
+        self._pages_of: dict[tuple[str, str], int] = {}
 
     def print(self, letters: Sequence[Letter]) -> Printed:
         """One document of these letters, in order; hand over `BATCH` at most. A letter that can't be printed is
         left out and listed with its reason; the others are printed."""
         good = [_clean(letter) for letter in letters]
         refused: list[tuple[str, str]] = []
-        try:
-            pdf = self._document(good)
-        except Unprintable as found:
-            good, refused = self._sieve(good, str(found))
-            pdf = self._document(good) if good else b""
-        counts = self._page_counts(good, pdf)
+        pdf, counts = b"", list[int]()
+        while good:
+            try:
+                pdf, counts, found = self._printed(good)
+            except Unprintable as why:
+                good, found = self._sieve(good, str(why))
+            refused += found
+            if not found:
+                break
+            out = {name for name, _ in found}
+            good = [letter for letter in good if letter.message_id not in out]
         self._age()
-        pages = [1 + sum(counts[:position]) for position in range(len(counts))]
-        return Printed(pdf, good, pages, counts, refused)
+        return (
+            Printed(pdf, good, _first_pages(counts)[:-1], counts, refused)
+            if good
+            else Printed(b"", [], [], [], refused)
+        )
 
     def picture(self, letter: Letter, *, ppi: int = 96) -> bytes:
         """The first page as PNG."""
-        pages = self._compile([_clean(letter)], format="png", ppi=ppi)
+        return self._first_page(letter, format="png", ppi=ppi)
+
+    def drawing(self, letter: Letter) -> str:
+        """The first page as SVG."""
+        return self._first_page(letter, format="svg").decode()
+
+    def _first_page(self, letter: Letter, **form: Any) -> bytes:
+        pages = self._compile([_clean(letter)], [1], **form)
         return bytes(pages[0] if isinstance(pages, list) else pages)
 
-    def _document(self, letters: Sequence[Letter]) -> bytes:
-        return bytes(self._compile(letters, format="pdf", pdf_standards=self.standard, pdf_tags=False))
+    def proof(self, letter: Letter) -> bytes:
+        """One letter as a PDF for screens and screen readers: tagged, PDF/UA-1 and PDF/A-2a, without fold marks and
+        sheet marks. Unprintable where it can't be set."""
+        letter = _clean(letter)
+        form = {"format": "pdf", "pdf_standards": ["a-2a", "ua-1"], "pdf_tags": True}
+        return bytes(self._compile([letter], [self._alone(letter)], proof=True, **form))
+
+    def _printed(self, letters: list[Letter]) -> tuple[bytes, list[int], list[tuple[str, str]]]:
+        """The document, the pages of each letter, and those that may not stay in it. How many pages a letter takes is
+        first taken to be what others of its text took, nearly always one; where the document says otherwise, each is
+        set alone to know, and the document once more."""
+        counts = [self._pages_of.get(_kind(letter), 1) for letter in letters]
+        pdf = self._document(letters, counts)
+        try:
+            return pdf, counts, self._measured(pdf, letters, counts, sure=False)
+        except _Miscounted:
+            counts = [self._alone(letter) for letter in letters]
+        self._pages_of |= {_kind(letter): min(count, MOST_PAGES) for letter, count in zip(letters, counts, strict=True)}
+        long = [
+            (letter.message_id, "too_long") for letter, count in zip(letters, counts, strict=True) if count > MOST_PAGES
+        ]
+        if long:
+            return pdf, counts, long
+        pdf = self._document(letters, counts)
+        return pdf, counts, self._measured(pdf, letters, counts, sure=True)
+
+    def _measured(self, pdf: bytes, letters: list[Letter], counts: list[int], *, sure: bool) -> list[tuple[str, str]]:
+        """Those whose window shows what it should not, or not what it should. _Miscounted where the pages are not where
+        the counts say, which only matters as long as they are not `sure`."""
+        *firsts, end = _first_pages(counts)
+        several = any(count > 1 for count in counts)
+        found = []
+        with Windows(pdf, self.envelope) as seen:
+            if not sure and seen.pages != end - 1:
+                raise _Miscounted
+            for letter, first, count in zip(letters, firsts, counts, strict=True):
+                lines = self._in_window(letter)
+                if not sure and seen.is_blank(first + 2 * sheets_of(count) - 1) != bool(count % 2):
+                    raise _Miscounted
+                if not sure and several and not seen.shows(first, lines):
+                    raise _Miscounted
+                if reason := seen.problem(first, lines):
+                    found.append((letter.message_id, reason))
+        return found
+
+    def _in_window(self, letter: Letter) -> tuple[str, ...]:
+        if self.envelope.return_line is None:
+            return letter.address
+        return (self.shop.return_address, *letter.address)
+
+    def _alone(self, letter: Letter) -> int:
+        """The pages that a letter takes."""
+        with Windows(self._document([letter], [1]), self.envelope) as seen:
+            return seen.pages - seen.is_blank(seen.pages)
+
+    def _document(self, letters: Sequence[Letter], counts: Sequence[int]) -> bytes:
+        return bytes(self._compile(letters, counts, format="pdf", pdf_standards=self.standard, pdf_tags=False))
 
     def _sieve(self, letters: list[Letter], reason: str) -> tuple[list[Letter], list[tuple[str, str]]]:
         """From a batch that was refused: those that Typst takes, and those that it does not, found by halving."""
@@ -216,7 +329,7 @@ class Press:
         middle = len(letters) // 2
         for half in (letters[:middle], letters[middle:]):
             try:
-                self._document(half)
+                self._document(half, [1] * len(half))
                 good += half
             except Unprintable as found:
                 taken, others = self._sieve(half, str(found))
@@ -224,18 +337,13 @@ class Press:
                 refused += others
         return good, refused
 
-    def _page_counts(self, letters: list[Letter], pdf: bytes) -> list[int]:
-        total = page_count(pdf) if letters else 0
-        if total == len(letters):
-            return [1] * total
-        # Somebody's letter runs over the page; which one is only known by setting each alone.
-        return [page_count(self._document([letter])) for letter in letters]
-
-    def _compile(self, letters: Sequence[Letter], **form: Any) -> Any:
+    def _compile(self, letters: Sequence[Letter], counts: Sequence[int], *, proof: bool = False, **form: Any) -> Any:
         import typst
 
-        batch = json.dumps([_page(letter) for letter in letters], ensure_ascii=False)
-        words = {"shop": self._shop_json, "letters": batch}
+        placed = zip(letters, counts, _first_pages(counts), strict=False)
+        pages = [self._page(letter, count, first) for letter, count, first in placed]
+        words = {"shop": self._shop_json, "profile": self._profile_json}
+        words |= {"letters": json.dumps(pages, ensure_ascii=False)} | ({"proof": "yes"} if proof else {})
         try:
             return self._compiler.compile(sys_inputs=words, timestamp=self._stamp, **form)
         except typst.TypstError as error:
@@ -247,13 +355,26 @@ class Press:
                 f"letters/{LAYOUT.name}: Typst can't set it; run `typst compile` on the layout"
             ) from None
 
+    def _page(self, letter: Letter, pages: int, first: int) -> dict[str, Any]:
+        sheets = range(1, sheets_of(pages) + 1)
+        page = {name: getattr(letter, name) for name in LETTER_WORDS}
+        page["qr"] = qr_svg(letter.offer_url) if letter.offer_url else ""
+        page |= {"pages": pages, "first": first}
+        page["codes"] = [data_matrix_svg(sheet_code(self.on, letter.sequence, sheet)) for sheet in sheets]
+        return page
+
     @cached_property
     def _fonts(self) -> Any:
         import typst
 
         # Shards run side by side, one process each: threads of their own would only fight for the cores.
         os.environ.setdefault("RAYON_NUM_THREADS", "1")
-        return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(FONTS)])
+        head = self.shop.letterhead
+        folders = [str(FONTS), *([str(_below(head.fonts, "fonts"))] if head.fonts else [])]
+        fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)
+        if head.font not in (known := fonts.families()):
+            raise SettingError(f"shop.yaml: letterhead.font: no font {head.font}; there are {', '.join(sorted(known))}")
+        return fonts
 
     @cached_property
     def _compiler(self) -> Any:
@@ -286,6 +407,8 @@ class Press:
             "logo": _asset(head.logo, "logo"),
             "signature": _asset(head.signature, "signature"),
             "signatory": head.signatory,
+            "font": head.font,
+            "return_address": shop.return_address,
             "postal": shop.postal_address,
             "phone": spoken_phone(shop.phone, shop.language),
             "site": bare(shop.website),
@@ -345,12 +468,17 @@ def bare(address: str) -> str:
 
 def _asset(path: Path, key: str) -> str:
     """A picture of the letterhead as Typst names it, from the include folder."""
+    return f"/{_below(path, key).relative_to(INCLUDE).as_posix()}"
+
+
+def _below(path: Path, key: str) -> Path:
+    """What the letterhead is made from stands in the include folder, where Typst may read."""
     whole = (INCLUDE / path).resolve()
     if not whole.is_relative_to(INCLUDE):
-        raise SettingError(f"shop.yaml: letterhead.{key}: put the picture below include/")
-    if not whole.is_file():
+        raise SettingError(f"shop.yaml: letterhead.{key}: put it below include/")
+    if not whole.exists():
         raise SettingError(f"shop.yaml: letterhead.{key}: no file {path}")
-    return f"/{whole.relative_to(INCLUDE).as_posix()}"
+    return whole
 
 
 def _clean(letter: Letter) -> Letter:
@@ -359,37 +487,19 @@ def _clean(letter: Letter) -> Letter:
     return replace(letter, **words)
 
 
-def _visible(words: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    if isinstance(words, tuple):
-        return tuple(map(_visible_line, words))
-    return _visible_line(words)
+def _visible(words: Any) -> Any:
+    return tuple(map(_visible, words)) if isinstance(words, tuple) else _visible_line(words)
 
 
 def _visible_line(line: str) -> str:
     return _INVISIBLE.sub(" ", unicodedata.normalize("NFC", line)).strip()
 
 
-def _page(letter: Letter) -> dict[str, Any]:
-    page = {name: getattr(letter, name) for name in LETTER_WORDS}
-    page["qr"] = qr_svg(letter.offer_url) if letter.offer_url else ""
-    return page
+def _kind(letter: Letter) -> tuple[str, str]:
+    """Letters of one text, as far as can be told: they mostly take as many pages."""
+    return letter.language, letter.subject
 
 
-def qr_svg(url: str) -> str:
-    """A QR code, error level M, as one SVG path without its quiet zone: 22 mm of a 33-module symbol make modules of
-    0.67 mm (domain: at least 0.4 mm, side at least 20 mm).
-
-    The mask is fixed: weighing all eight takes four times as long and makes a printed symbol no easier to read.
-    """
-    import zxingcpp
-
-    code = zxingcpp.create_barcode(url, zxingcpp.BarcodeFormat.QRCode, ec_level="M", data_mask=3)
-    image: Any = code.to_image(scale=1, add_quiet_zones=False)
-    pixels = memoryview(image).tobytes()  # a byte a module, 0 is dark
-    side = isqrt(len(pixels))
-    bars = "".join(
-        f"M{bar.start()} {row}h{bar.end() - bar.start()}v1h-{bar.end() - bar.start()}z"
-        for row in range(side)
-        for bar in _DARK.finditer(pixels[row * side : (row + 1) * side])
-    )
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}"><path d="{bars}"/></svg>'
+def _first_pages(counts: Sequence[int]) -> list[int]:
+    """Where each letter begins, and where the next one would."""
+    return list(accumulate((2 * sheets_of(count) for count in counts), initial=1))

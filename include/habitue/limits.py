@@ -84,6 +84,13 @@ class LetterCosts(Overridable):
         return postage
 
 
+class Insert(Strict):
+    """A thing that is laid into the envelope beside the letter."""
+
+    grams: float = Field(strict=True, gt=0, description="what it weighs")
+    cost: Micros = Field(0, description="what one costs, put in")
+
+
 class CallCosts(Overridable):
     """What a call costs: minutes x minute."""
 

@@ -38,9 +38,13 @@ def sequence(lot: int, seq: int) -> str:
     return f"L{lot:02}-{seq:06}"
 
 
-def sheet_code(on: date, lot: int, seq: int, sheet: int) -> str:
+SAMPLE = "L00-000000"
+"""The sequence of letters that are only looked at: no lot has this number."""
+
+
+def sheet_code(on: date, sequence: str, sheet: int) -> str:
     """What the Data Matrix of a sheet holds: `20261001-L07-000123-02`; 18 x 18 modules up to lot 99."""
-    return f"{on:%Y%m%d}-{sequence(lot, seq)}-{sheet:02}"
+    return f"{on:%Y%m%d}-{sequence}-{sheet:02}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def from_lake(connection: Connection, base: Base, key: MarkKey) -> None:
 
 SAYS = {
     *("name", "legal", "language", "languages", "currency", "country", "place", "return_address", "postal_address"),
-    *("phone", "email", "website", "privacy", "letterhead"),
+    *("phone", "email", "website", "privacy", "letterhead", "envelopes"),
 }
 """What the shop says of itself in its messages; besides the sender's own addresses."""
 SENDER_SAYS = {

@@ -21,7 +21,7 @@ from habitue.desk import Clock, Counts, Desk
 from habitue.hand_over import LetterService, open_service
 from habitue.ledger import Outcome
 from habitue.letters import Letter, Press, compose
-from habitue.lots import Lot
+from habitue.lots import SAMPLE, Lot
 from habitue.plans import Shard
 from habitue.recipients import Recipient
 from habitue.tables import Channel, State
@@ -45,7 +45,7 @@ class Letters:
             folder=self.desk.work / "letters",
             key=self.desk.house.mark_key,
             compose=self._letter,
-            lines=postal_lines,
+            lines=self._lines,
             copy=_copy_of,
         )
 
@@ -89,7 +89,7 @@ class Letters:
 
     def picture(self, who: Recipient) -> bytes:
         """The letter as a PNG, for the run card."""
-        return self.press.picture(self._letter(who, "—"))
+        return self.press.picture(self._letter(who, SAMPLE))
 
     def _left_before(self, shard: Shard, printer: LetterService, now: Clock) -> int:
         """Letters that a worker handed over and did not settle."""
@@ -116,7 +116,7 @@ class Letters:
             message_id=str(who.message_id),
             reference=who.message_id.hex[:10].upper(),
             sequence=sequence,
-            address=postal_lines(who),
+            address=self._lines(who),
             customer=who.customer,
             facts={**self.desk.facts_words(who), "last_purchase": last and long_date(last, who.language)},
             offer={**offer, "valid_until": long_date(until, who.language) if isinstance(until, date) else until},
@@ -124,6 +124,9 @@ class Letters:
             shop=self.desk.house.shop,
             on=self.desk.run.on,
         )
+
+    def _lines(self, who: Recipient) -> tuple[str, ...]:
+        return postal_lines(who, home=self.desk.house.shop.country)
 
     def _text(self, who: Recipient) -> Text:
         path = _copy_of(who)
@@ -150,8 +153,8 @@ def _told(lot: Lot) -> Iterator[Outcome]:
         yield Outcome(UUID(message_id), State.REFUSED, reason=reason)
 
 
-def postal_lines(who: Recipient) -> tuple[str, ...]:
-    """The address block of a letter."""
+def postal_lines(who: Recipient, *, home: str) -> tuple[str, ...]:
+    """The address block of a letter; `home` is the country it is posted in."""
     row = who.row
     return address_lines(
         row["civility"],
@@ -163,4 +166,5 @@ def postal_lines(who: Recipient) -> tuple[str, ...]:
         row["city"],
         row["country"],
         language=who.language,
+        home=home,
     )

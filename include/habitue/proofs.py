@@ -24,6 +24,7 @@ from habitue.errors import LedgerError, SettingError
 from habitue.facts import FactsFile, write_facts
 from habitue.house import House
 from habitue.letters import Letter, compose
+from habitue.lots import SAMPLE
 from habitue.salutations import name, salutation
 from habitue.settings import INCLUDE, Language, Strict, Words, read_yaml, validate
 from habitue.shop import Shop
@@ -188,7 +189,7 @@ class Proof:
             load_text(Way(channel=Channel.LETTER, template=template).file(self.language)),
             message_id="sample",
             reference="A1B2C3D4E5",
-            sequence="SAMPLE-001-000001",
+            sequence=SAMPLE,
             address=(words["customer"]["name"].upper(), *ADDRESS[1:]),
             customer=words["customer"],
             facts={**words["facts"], "last_purchase": last and long_date(last, self.language)},

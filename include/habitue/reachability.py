@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from habitue import addresses, contacts
+from habitue.postcodes import is_elsewhere, town_table
+from habitue.settings import INCLUDE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +89,23 @@ def look_at(batch: pa.RecordBatch, shop: Shop, objections: Mapping[str, frozense
     for name, values in zip(COLUMNS, columns, strict=True):
         column = pc.replace_with_mask(simple[name], hard, pa.array(values, pa.string()))
         batch = batch.append_column(name, column)
-    return batch
+    return _against_the_towns(batch, shop) if shop.validation.postcodes else batch
+
+
+def _against_the_towns(batch: pa.RecordBatch, shop: Shop) -> pa.RecordBatch:
+    """Addresses in France that are otherwise in order, against the shop's table of postcodes and towns."""
+    import pyarrow as pa
+
+    table = town_table(INCLUDE / (shop.validation.postcodes or ""))
+    asked = zip(
+        *(batch.column(name).to_pylist() for name in ("address_rule", "country_code", "usable_postcode", "city")),
+        strict=True,
+    )
+    rules = [
+        "wrong_town" if rule is None and code in addresses.DOMESTIC and is_elsewhere(table, postcode, city) else rule
+        for rule, code, postcode, city in asked
+    ]
+    return batch.set_column(batch.schema.get_field_index("address_rule"), "address_rule", pa.array(rules, pa.string()))
 
 
 def _easy_columns(batch: pa.RecordBatch, shop: Shop) -> dict[str, pa.Array]:
@@ -143,7 +161,7 @@ def _look_at_one(row: tuple[Any, ...], shop: Shop, objections: Mapping[str, froz
     if plain and code == "FR":
         address_rule = None
     else:
-        address_rule = _address_rule(civility, first, last, (extra, street, postcode, city), code)
+        address_rule = _address_rule(civility, first, last, (extra, street, postcode, city), code, shop.country)
     closed = objections.get(customer_id) if objections else None
     return (
         civility,
@@ -169,7 +187,12 @@ def _closed(channels: frozenset[str]) -> Iterable[str | None]:
 
 
 def _address_rule(
-    civility: str | None, first: str | None, last: str | None, lines: tuple[str | None, ...], code: str | None
+    civility: str | None,
+    first: str | None,
+    last: str | None,
+    lines: tuple[str | None, ...],
+    code: str | None,
+    home: str,
 ) -> str | None:
     """Why no letter can be addressed here. Someone without a usable name is looked at as if there were one."""
     if not any(lines):
@@ -177,4 +200,6 @@ def _address_rule(
     if code is None:
         return "unknown_country"
     extra, street, postcode, city = lines
-    return addresses.address_problem(civility, first, last or "X", extra, street, postcode, city, code, language="fr")
+    return addresses.address_problem(
+        civility, first, last or "X", extra, street, postcode, city, code, language="fr", home=home
+    )

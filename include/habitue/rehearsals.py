@@ -313,7 +313,7 @@ def _messages(now: Account) -> tuple[Planned, ...]:
 def _costs(now: Account, prices: PriceList) -> tuple[ChannelCost, ...]:
     numbers, costs = totals(now.messages, "channel"), totals(now.messages, "channel", "cost_micros")
     lines = cost_lines(
-        ((Channel(row.channel), row.template, row.language, row.messages) for row in now.messages), prices
+        ((Channel(row.channel), row.template, row.language, row.segment, row.messages) for row in now.messages), prices
     )
     return tuple(
         ChannelCost(channel, numbers[channel], costs[channel], lines[channel])

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Margin, Retention, ShopCaps
+from habitue.envelopes import Envelope, shipped
+from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Insert, Margin, Retention, ShopCaps
 from habitue.settings import INCLUDE as INCLUDE
-from habitue.settings import Count, Timezone, Words, merge, validate
+from habitue.settings import Count, Finding, Findings, Timezone, Words, merge, validate
 from habitue.settings import Language as Language
 from habitue.settings import Strict as Strict
 from habitue.settings import read_yaml as read_yaml
@@ -21,10 +22,8 @@ from habitue.settings import read_yaml as read_yaml
 FOLDER = r"^[A-Za-z0-9._-][A-Za-z0-9._/ -]*$"
 """A mail folder's name."""
 
-# The closed list of tables.py, said again: reading that module takes half a second.
-Group = Literal["regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed", "prospect"]
 InsertCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,20}$")]
-"""What the print shop calls a leaflet."""
+"""What the print shop calls what is laid beside a letter."""
 
 
 class Letterhead(Strict):
@@ -34,7 +33,9 @@ class Letterhead(Strict):
     signature: Path
     signatory: str
     title: dict[Language, str]
-    envelope: Literal["fr_dl_45", "fr_dl_35"] = "fr_dl_45"
+    font: str = "EB Garamond 12"
+    fonts: Path | None = None
+    envelope: str = "fr_dl_45"
 
 
 class Limit(Strict):
@@ -200,13 +201,12 @@ class LetterServiceSettings(Strict):
 
 class LetterSettings(Strict):
     """How letters reach the print shop: at most `lot` in one PDF, into `hand_over` (file://, s3:// or sftp://; without
-    it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` and `inserts`
-    stand in README.txt, the inserts of a letter's group in the manifest."""
+    it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` stands
+    in README.txt."""
 
     lot: int = Field(2000, ge=1, le=5000)
     delimiter: Literal[";", ","] = ";"
     paper: dict[Language, Words] = Field({"fr": "A4, 80 g/m², blanc", "en": "A4, 80 g/m², white"}, min_length=1)
-    inserts: dict[Group, list[InsertCode]] = Field(default_factory=dict)
     hand_over: str | None = Field(None, pattern=r"^(file:///|s3://|sftp://|memory://)[^?#]+$")
     service: LetterServiceSettings | None = None
 
@@ -264,6 +264,7 @@ class ValidationLimits(Strict):
     most_lapsed_growth: float = Field(0.5, gt=0)
     minor_age: int = Field(18, ge=0)
     most_snapshot_age_days: int = Field(7, ge=0)
+    postcodes: Path | None = None
 
 
 class CallDesk(Strict):
@@ -288,6 +289,7 @@ class Shop(Strict):
     website: str
     privacy: str
     letterhead: Letterhead
+    envelopes: dict[str, Envelope] = Field(default_factory=dict)
     sender: SenderSettings
     segments: SegmentSettings = SegmentSettings()
     scoring: Scoring = Scoring()
@@ -298,9 +300,22 @@ class Shop(Strict):
     holdout: GlobalHoldout = GlobalHoldout()
     margin: Margin | None = None
     costs: Costs = Costs()
+    inserts: dict[InsertCode, Insert] = Field(default_factory=dict)
     approval: Approval = Approval()
     breaker: Breaker = Breaker()
     retention: Retention = Retention()
+
+    @model_validator(mode="after")
+    def _the_envelope_is_known(self) -> Shop:
+        known = shipped() | self.envelopes
+        if self.letterhead.envelope not in known:
+            raise Findings([Finding(("letterhead", "envelope"), f"no such envelope; there are {', '.join(known)}")])
+        return self
+
+    @property
+    def envelope(self) -> Envelope:
+        """The one that letters go out in."""
+        return (shipped() | self.envelopes)[self.letterhead.envelope]
 
     @property
     def tz(self) -> tzinfo:

@@ -13,6 +13,7 @@ from typing import Any
 from habitue.campaigns import Campaign, Offer, Way
 from habitue.errors import TemplateError
 from habitue.letters import Letter, Press, compose
+from habitue.lots import SAMPLE
 from habitue.settings import Language
 from habitue.shop import Shop
 from habitue.tables import Channel
@@ -64,7 +65,7 @@ def specimen_letters(use: Use, language: Language, shop: Shop, on: date) -> list
             text,
             message_id=f"{use.way.template}.{language}",
             reference="A1B2C3D4E5",
-            sequence="SPECIMEN-001-000001",
+            sequence=SAMPLE,
             address=ADDRESS,
             customer={**CUSTOMER, "name": f"{CUSTOMER['first_name']} {CUSTOMER['last_name']}", "language": language},
             facts=known,

@@ -35,5 +35,6 @@ select r.customer_id, r.channel, :preference, r.box, coalesce(t.customer_id, nul
 from ranked r
 join wording y on y.segment = r.segment and y.channel = r.channel and y.arm = r.arm
 join price p on p.channel = r.channel and p.template = y.template and p.language = r.language
+    and p.segment = r.segment
 left join shop_holdout g on g.year = :year and g.customer_id = r.customer_id
 left join seat t on :preference > 0 and t.channel = r.channel and t.box = r.box and t.host is null

@@ -16,11 +16,13 @@ with people as (
         {field: 'phone', rule: case when usable_phone is not null and time_zone is null then 'unknown_timezone' end,
             value: phone, effect: 'no_call'},
         {field: case address_rule
-                when 'bad_postcode' then 'postcode' when 'no_town' then 'city' when 'unknown_country' then 'country'
+                when 'bad_postcode' then 'postcode' when 'no_town' then 'city' when 'wrong_town' then 'city'
+                when 'unknown_country' then 'country'
                 when 'no_street' then 'street' else 'address' end,
             rule: case when address_rule <> 'no_address' then address_rule end,
             value: case address_rule
-                when 'bad_postcode' then postcode when 'no_town' then city when 'unknown_country' then country else street end,
+                when 'bad_postcode' then postcode when 'no_town' then city when 'wrong_town' then city
+                when 'unknown_country' then country else street end,
             effect: 'no_letter'},
         {field: 'birth_date', rule: birth_rule, value: birth_date, effect: 'noted'},
         {field: 'birth_date', rule: case when is_minor then 'minor' end, value: birth_date, effect: 'noted'},
