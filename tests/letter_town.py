@@ -17,6 +17,7 @@ from sqlalchemy import Engine, insert, select, text
 from habitue import runs
 from habitue.deliveries import run_folder
 from habitue.house import House
+from habitue.limits import Insert
 from habitue.plans import Base, plan, shards
 from habitue.recipients import Run
 from habitue.shop import LetterSettings
@@ -67,6 +68,14 @@ def with_letters(house: House, **changes: Any) -> House:
     return made
 
 
+def with_inserts(house: House, **grams: float) -> House:
+    """The same house whose shop has these to lay beside letters."""
+    inserts = {name: Insert(grams=weight) for name, weight in grams.items()}
+    made = replace(house, shop=house.shop.model_copy(update={"inserts": inserts}))
+    vars(made)["engine"] = house.engine
+    return made
+
+
 def move_in(engine: Engine, *more: dict[str, Any]) -> None:
     people = [
         person(name, country=country, postcode=postcode, city=city, street=street)
@@ -81,11 +90,12 @@ def move_in(engine: Engine, *more: dict[str, Any]) -> None:
         )
 
 
-def planned(house: House, *, at: datetime = AT, on: date = ON) -> list[str]:
+def planned(house: House, *, at: datetime = AT, on: date = ON, inserts: tuple[str, ...] = ()) -> list[str]:
     """A letter to everyone, planned, with what is known of them; returns the shards."""
     wanted = campaign("letter", window={"days": 60}).model_dump(mode="json")
     for treatment in wanted["treatments"].values():
         treatment["ways"] = [{"channel": "letter", "template": "quarterly/regular_heavy"}]
+        treatment["inserts"] = list(inserts)
     made = type(campaign("letter")).model_validate(wanted)
     base = Base(ON.isoformat(), Path("unused"), Path("unused"))
     done = plan(house.engine, made, on=on, at=at, shop=house.shop, base=base, secret=SECRET, price=lambda *_: 1_000)

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, create_engine, text
 
-from habitue import customer_base, events, previews, runs
+from habitue import customer_base, events, previews, reprints, runs
 from habitue.database import connect, ensure_database, upgrade
 from habitue.house import House
 from habitue.journal import Journal
 from habitue.rehearsal_page import rehearse_and_show
+from habitue.reprints import Wanted
 from test_runs import ON, STEPS, house_at, now
 
 NEXT = ON + timedelta(days=1)
@@ -45,6 +46,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) 
         for shard in shards:
             runs.deliver(house, shard, on=ON, now=now)
         rehearse_and_show(house, campaign, on=NEXT, at=now())
+    wanted = Wanted(customer_id=person(house, "letter")["customer_id"])
+    reprints.reprint(house, f"quarterly_letter:{ON}", wanted, reason="spoilt", by="olga", on=ON, now=now)
     runs.report(house, on=ON)
     with house.engine.begin() as connection:  # as a provider's sender, its webhook and the public pages leave it
         mailed = connection.execute(

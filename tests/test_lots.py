@@ -34,6 +34,7 @@ from letter_town import (
     move_in,
     planned,
     sent,
+    with_inserts,
     with_letters,
 )
 from people import AT, KEY, ON, event, person
@@ -77,8 +78,8 @@ def test_a_lot_holds_what_the_print_shop_needs_and_its_sums_are_right(house: Hou
 
 
 def test_every_row_of_the_manifest_is_the_letter_on_its_page(house: House) -> None:
-    house = with_letters(house, inserts={"regular_heavy": ["A12", "B7"]})
-    sent(house, planned(house))
+    house = with_inserts(house, A12=42.0, B7=2.5)
+    sent(house, planned(house, inserts=("A12", "B7")))
     names = customers_by_letter(house)
     seen = []
     for number, lot in enumerate(lots_of(house), start=1):
@@ -96,7 +97,7 @@ def test_every_row_of_the_manifest_is_the_letter_on_its_page(house: House) -> No
             assert all(line in said for line in lines)
             assert row["barcode"] == sheet_code(ON, sequence(number, int(row["seq"])), 1)
             assert (row["lot"], row["envelope"], row["insert_codes"]) == (lot.name, "fr_dl_45", "A12+B7")
-            assert float(row["weight_g"]) == 5 * int(row["sheets"]) + 5
+            assert float(row["weight_g"]) == 5 * int(row["sheets"]) + 5 + 44.5
             copy = INCLUDE / "templates/letters/quarterly/regular_heavy.fr.j2"
             assert row["template_version"] == f"quarterly/regular_heavy.fr@{digest(copy)[:12]}"
             assert row["pdf_sha256"] == digest(pdf)
@@ -204,8 +205,8 @@ def test_the_sheet_for_people_is_safe_to_open_and_the_one_for_machines_is_raw(ho
 
 
 def test_the_readme_counts_what_is_there_and_says_whom_to_ring(house: House) -> None:
-    house = with_letters(house, inserts={"regular_heavy": ["A12"]}, delimiter=",")
-    sent(house, planned(house))
+    house = with_inserts(with_letters(house, delimiter=","), A12=42.0)
+    sent(house, planned(house, inserts=("A12",)))
     lot = lots_of(house)[0]
     said = (lot / "README.txt").read_bytes()
     assert b"\r\n" in said

@@ -61,12 +61,8 @@ def test_each_way_of_naming_a_letter_names_it(town: House, tmp_path: Path) -> No
     first, second = (manifest(lot) for lot in lots_of(town))
     by_id = taken(town, file(tmp_path, "letter_id,status", f"{first[0]['letter_id']},printed"))
     by_place = taken(town, file(tmp_path, "lot;seq;status", f"{LOT_1};L01-000002;spoiled", f"{LOT_2};3;not_mailed"))
-    by_code = taken(
-        town,
-        file(
-            tmp_path, "Barcode\tStatus\tDate\tOperator", f"{sheet_code(ON, sequence(2, 1), 1)}\tMAILED\t05/10/2026\tx"
-        ),
-    )
+    code = sheet_code(ON, sequence(2, 1), 1)
+    by_code = taken(town, file(tmp_path, "Barcode\tStatus\tDate\tOperator", f"{code}\tMAILED\t05/10/2026\tx"))
     assert (by_id.new, by_place.new, by_code.new) == (1, 2, 1)
     names = customers_by_letter(town)
     assert set(told(town)) == {

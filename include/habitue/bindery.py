@@ -84,7 +84,12 @@ class Bindery:
         lot = Lot(self.run.run_id, number, folder, letters, refused, file_sha256(pdf) if letters else "")
         if letters:
             self._write(lot)
-        slip = {"letters": [asdict(one) for one in letters], "refused": refused, "pdf_sha256": lot.pdf_sha256}
+        slip = {
+            "letters": [asdict(one) for one in letters],
+            "refused": refused,
+            "pdf_sha256": lot.pdf_sha256,
+            "earlier": [],
+        }
         replace_file(self._slip(name), json.dumps(slip, ensure_ascii=False).encode())
         return lot
 
@@ -99,7 +104,7 @@ class Bindery:
             LotLetter(**{**one, "lines": tuple(one["lines"]), "inserts": tuple(one["inserts"])})
             for one in said["letters"]
         ]
-        lot = Lot(self.run.run_id, number, folder, letters, said["refused"], said["pdf_sha256"])
+        lot = Lot(self.run.run_id, number, folder, letters, said["refused"], said["pdf_sha256"], tuple(said["earlier"]))
         there = not letters or all((folder / file).exists() for file in lot.files)
         return lot if there else None
 
@@ -180,7 +185,7 @@ def _machine(rows: Iterable[Sequence[str]], delimiter: str) -> bytes:
 def readme(lot: Lot, shop: Shop, run: Run) -> str:
     """README.txt: what is in the folder and what to do with it, in French and English, with Windows' line ends."""
     phone = spoken_phone(shop.phone, "en").replace(NO_BREAK, " ")
-    paper, envelope = shop.letters.paper, shop.envelope
+    paper = shop.letters.paper
     first = sequence(lot.number, 1)
     template = environment(html=False).from_string(README.read_text("utf-8"))
     written = template.render(
@@ -189,12 +194,7 @@ def readme(lot: Lot, shop: Shop, run: Run) -> str:
         shop={"name": shop.name, "phone": phone, "email": shop.email},
         delimiter=shop.letters.delimiter,
         paper={language: paper.get(language, next(iter(paper.values()))) for language in LANGUAGES},
-        envelope={
-            "name": shop.letterhead.envelope,
-            "size": envelope.size,
-            "window": envelope.window.model_dump(),
-            "folds": envelope.folds,
-        },
+        envelope=_measures(shop),
         letters=len(lot.letters),
         pages=sum(one.pages for one in lot.letters),
         sheets=sum(one.sheets for one in lot.letters),
@@ -208,6 +208,20 @@ def readme(lot: Lot, shop: Shop, run: Run) -> str:
         sha256=lot.pdf_sha256,
     )
     return "\r\n".join(line.rstrip() for line in written.strip().splitlines()) + "\r\n"
+
+
+def _measures(shop: Shop) -> dict[str, object]:
+    """The envelope's, in mm, as they are written."""
+    one = shop.envelope
+    return {
+        "name": shop.letterhead.envelope,
+        "size": "{:g} x {:g}".format(*one.size),
+        "window": f"{one.window.width:g} x {one.window.height:g}",
+        "left": None if one.window.left is None else f"{one.window.left:g}",
+        "right": None if one.window.right is None else f"{one.window.right:g}",
+        "bottom": f"{one.window.bottom:g}",
+        "folds": [f"{fold:g}" for fold in one.folds],
+    }
 
 
 @cache

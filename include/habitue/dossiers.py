@@ -6,10 +6,10 @@
     customer_id   whose it is
     also_known_as other numbers of what seems to be the same person: ask for these too, nothing is joined in silence
     base          by table, its rows: customer, segment, consent, message, exclusion, holdout, shop_holdout, hold,
-                  erasure, outcome, suppression
+                  erasure, outcome, lot_letter, suppression
     lake          snapshots: by day and file, its rows; orders: every order line
     nights, quarantine, facts   by file, its rows
-    letters       each copy of a page: file, first_page, pages, pdf_base64
+    letters       each copy of a page: file, first_page, pages, pdf_base64, and its row of the lot's manifest
     mails         each mail that lies here: to_name, to_address, subject, text
     calls         each row of a call list
     journal       how often each mail was claimed

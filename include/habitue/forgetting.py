@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Text, any_, literal, or_, update
+from sqlalchemy import ColumnElement, Table, Text, any_, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from habitue import blanks, summaries
-from habitue.binding import blanked
+from habitue import blanks, lot_blanks, summaries
 from habitue.blanks import Sought
 from habitue.errors import HabitueError
 from habitue.house import House
 from habitue.lake import MANIFEST
-from habitue.senders import replace_file
+from habitue.lot_blanks import LotCopy
+from habitue.lots import file_sha256
 from habitue.statements import statement
-from habitue.tables import Channel, metadata, snapshot
+from habitue.tables import Channel, lot, message, metadata, snapshot
 
 FOLDER = "erasing"
 """In HABITUE_OUT, while an erasure is under way: what it must still know to finish (`people.parquet`)."""
@@ -82,18 +82,24 @@ def among(column: ColumnElement[str], ids: list[str]) -> ColumnElement[bool]:
 
 
 def base(task: Erasing, emptied: dict[str, tuple[str, ...]]) -> int:
-    """In the base: these columns of these tables, by customer_id, and what providers posted; every other column stays,
-    as a number's."""
+    """In the base: these columns of these tables, by customer_id or message_id, and what providers posted; every other
+    column stays, as a number's."""
     found = 0
     with task.house.engine.begin() as connection:
         for name, columns in emptied.items():
             table = metadata.tables[name]
             something = or_(*(table.c[column].is_not(None) for column in columns))
-            theirs = update(table).where(among(table.c.customer_id, task.ids), something)
+            theirs = update(table).where(_theirs(table, task.ids), something)
             found += connection.execute(theirs.values(dict.fromkeys(columns))).rowcount
         if emails := list(task.emails()):
             found += connection.execute(statement("erasure/posts"), {"emails": emails}).rowcount
     return found
+
+
+def _theirs(table: Table, ids: list[str]) -> ColumnElement[bool]:
+    if "customer_id" in table.c:
+        return among(table.c.customer_id, ids)
+    return table.c.message_id.in_(select(message.c.message_id).where(among(message.c.customer_id, ids)))
 
 
 def lake(task: Erasing) -> int:
@@ -131,47 +137,25 @@ def quarantine(task: Erasing) -> int:
 
 def letters(task: Erasing) -> int:
     """Pages of lots, as they were made and as they were handed over, are left empty: all others keep their place."""
-    from habitue.lots import lot_name
-
     found = 0
-    with task.house.engine.connect() as connection:
-        for row in connection.execute(statement("erasure/letters"), {"ids": task.ids}):
-            name = lot_name(row.run_id, row.shard)
-            printed = {
-                str(one): (first, pages or 1)
-                for one, first, pages in zip(row.ids, row.first_pages, row.pages, strict=True)
-                if first
-            }
-            made = run_path(task.house, row.run_id) / "letters" / f"{name}.pdf"
-            again = printed_places(made.with_suffix(".json"), {str(one) for one in row.ids})
-            for lot, places in (
-                (made, again or printed),
-                (task.house.out / "letters" / f"{name}.pdf", printed or again),
-            ):
-                found += _empty(lot, places)
+    for run_id, number, ids, copies in lots(task.house, task.ids):
+        for copy in copies:
+            found += lot_blanks.empty(copy, ids)
+        with task.house.engine.begin() as connection:
+            for copy in (copy for copy in copies if copy.is_whole):
+                known = update(lot).where(lot.c.run_id == run_id, lot.c.number == number)
+                connection.execute(known.values(pdf_sha256=file_sha256(copy.pdf)))
     return found
 
 
-def _empty(lot: Path, places: dict[str, tuple[int, int]]) -> int:
-    if not places or not lot.exists():
-        return 0
-    before = lot.read_bytes()
-    wanted = [page for first, count in places.values() for page in range(first, first + count)]
-    if (after := blanked(before, wanted)) == before:
-        return 0
-    replace_file(lot, after)
-    return len(wanted)
-
-
-def printed_places(rows: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
-    """First page and pages of these letters in the lot that `rows` tells of; of all where nothing is told, nothing."""
-    if not rows.exists():
-        return {}
-    return {
-        row["message_id"]: (row["first_page"], row["pages"])
-        for row in json.loads(rows.read_text())
-        if row["message_id"] in wanted and row["pages"]
-    }
+def lots(house: House, customers: list[str]) -> Iterator[tuple[str, int, set[str], list[LotCopy]]]:
+    """Lots in which letters of these customers may stand: run, number, the letters, and where they lie here."""
+    with house.engine.connect() as connection:
+        rows = connection.execute(statement("erasure/letters"), {"ids": customers}).all()
+    for row in rows:
+        made = run_path(house, row.run_id) / "letters"
+        here = list(lot_blanks.copies(made, house.out / "letters", row.run_id, row.number))
+        yield row.run_id, row.number, {str(one) for one in row.ids}, here
 
 
 def run_path(house: House, run_id: str) -> Path:
@@ -237,8 +221,8 @@ def dossier_path(house: House, customer_id: str) -> Path:
 
 
 def pages(task: Erasing) -> int:
-    """The run card with its sample letters, the mails' index, the print shop's manifest: made again without them. Where
-    they can't be made they go, until the next report."""
+    """The run card with its sample letters, the mails' index: made again without them. Where they can't be made they
+    go, until the next report."""
     out = task.house.out
     summary = out / "summary.json"
     if not summary.exists():
@@ -247,7 +231,7 @@ def pages(task: Erasing) -> int:
     try:
         summaries.write_all(task.house, on=date.fromisoformat(on))
     except HabitueError:
-        for path in (out / "report.html", out / "emails" / "index.html", out / "letters" / "manifest.csv"):
+        for path in (out / "report.html", out / "emails" / "index.html"):
             path.unlink(missing_ok=True)
         shutil.rmtree(out / "emails" / "previews", ignore_errors=True)
     return 1

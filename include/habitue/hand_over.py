@@ -96,7 +96,7 @@ class Folder:
             raise self._failed(lot, error) from None
         if said is None:
             return None
-        if said.split()[:1] != [lot.key]:
+        if said.split(maxsplit=1)[:1] not in [[key] for key in lot.keys]:
             raise LedgerError(
                 f"{lot.name} was handed over to {self.address} with other letters: ask the print shop which it has; "
                 "to hand over this one, move that folder away and deliver again"

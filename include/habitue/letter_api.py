@@ -59,7 +59,7 @@ class LetterApi:
         if response.status_code == 404:
             return None
         found = self._said(lot.name, response)
-        if found["key"] != lot.key:
+        if found["key"] not in lot.keys:
             raise self._another(lot.name)
         return str(found["id"])
 

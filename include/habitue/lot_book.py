@@ -61,7 +61,7 @@ def keep(engine: Engine, lot: Lot, address: str, provider_id: str, *, at: dateti
                 "ids": [UUID(one.letter_id) for one in lot.letters],
                 "first_pages": [one.first_page for one in lot.letters],
                 "pages": [one.pages for one in lot.letters],
-                "marks": [bytes.fromhex(one.letter_mark) for one in lot.letters],
+                "marks": [bytes.fromhex(one.letter_mark) or None for one in lot.letters],
             },
         )
 

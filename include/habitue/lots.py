@@ -76,6 +76,8 @@ class Lot:
     letters: list[LotLetter]
     refused: dict[str, str]
     pdf_sha256: str
+    earlier: tuple[str, ...] = ()
+    """keys that it had before people were erased from it"""
 
     @property
     def name(self) -> str:
@@ -90,6 +92,11 @@ class Lot:
     def key(self) -> str:
         """What tells this lot from any other of the same name: the SHA-256 of its sums."""
         return file_sha256(self.folder / SUMS)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All by which a print shop may know it."""
+        return (self.key, *self.earlier)
 
     @property
     def message_ids(self) -> set[str]:

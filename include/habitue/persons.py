@@ -19,7 +19,6 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from habitue import forgetting
-from habitue.binding import extracted
 from habitue.house import House
 from habitue.journal import Journal
 from habitue.mime import read
@@ -143,29 +142,20 @@ def quarantine(who: Person) -> Row:
 
 
 def letters(who: Person) -> list[Row]:
-    """Their pages of each lot, as it was made and as it was handed over."""
-    from habitue.lots import lot_name
-
-    found = []
-    for row in who.by(Channel.LETTER):
-        name = lot_name(row["run_id"], row["shard"])
-        made = forgetting.run_path(who.house, row["run_id"]) / "letters" / f"{name}.pdf"
-        again = forgetting.printed_places(made.with_suffix(".json"), {str(row["message_id"])})
-        printed = {"": (row["first_page"], row["pages"] or 1)} if row["first_page"] else {}
-        for lot, places in ((made, again or printed), (who.house.out / "letters" / f"{name}.pdf", printed or again)):
-            for first, count in places.values():
-                if lot.exists():
-                    pdf = extracted(lot.read_bytes(), range(first, first + count))
-                    found.append(
-                        {
-                            "message_id": row["message_id"],
-                            "file": str(lot.relative_to(who.house.out)),
-                            "first_page": first,
-                            "pages": count,
-                            "pdf_base64": base64.b64encode(pdf).decode(),
-                        }
-                    )
-    return found
+    """Their pages of each lot, as it was made and as it was handed over, and what the manifest says of them."""
+    return [
+        {
+            "message_id": row["letter_id"],
+            "file": str(copy.pdf.relative_to(who.house.out)),
+            "first_page": pages.start,
+            "pages": len(pages),
+            "pdf_base64": base64.b64encode(copy.pages(pages)).decode(),
+            "manifest": row,
+        }
+        for _, _, ids, copies in forgetting.lots(who.house, [who.customer_id])
+        for copy in copies
+        for row, pages in copy.of(ids)
+    ]
 
 
 def mails(who: Person) -> list[Row]:

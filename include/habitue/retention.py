@@ -22,7 +22,7 @@ from habitue.statements import statement
 
 EXPIRING = {
     "samples_days": ("rehearsals/*.html", "emails/samples/*", "previews/*", "persons/*.json"),
-    "leftovers_days": ("work/*",),
+    "leftovers_days": ("work/*", "runs/*/*/letters/LOT-*/.*", "runs/*/*/letters/.*"),
 }
 """By its setting, what lies below HABITUE_OUT for so many days since it was last written."""
 

@@ -31,140 +31,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-
-class Channel(StrEnum):
-    LETTER = "letter"
-    EMAIL = "email"
-    CALL = "call"
-
-
-class Segment(StrEnum):
-    REGULAR_HEAVY = "regular_heavy"
-    REGULAR_LIGHT = "regular_light"
-    OCCASIONAL_HEAVY = "occasional_heavy"
-    OCCASIONAL_LIGHT = "occasional_light"
-    LAPSED = "lapsed"
-    PROSPECT = "prospect"
-    """never bought; outside the five groups"""
-
-
-class State(StrEnum):
-    """What has become of a message. `planned → claimed → accepted | refused | unknown`; `planned → cancelled`;
-    `claimed → planned` where the sender says that it never handed it over."""
-
-    PLANNED = "planned"
-    """written down, nothing has left"""
-    CLAIMED = "claimed"
-    """one worker holds it, until its lease runs out; something may have left"""
-    ACCEPTED = "accepted"
-    """the provider, the print folder or the call list has it"""
-    REFUSED = "refused"
-    """the provider said no; nothing has left"""
-    UNKNOWN = "unknown"
-    """the worker died between claim and answer; never sent again by itself"""
-    CANCELLED = "cancelled"
-    """the claim asked again and the answer had changed, or a person stopped it"""
-
-
-class RunState(StrEnum):
-    """Whether a run's messages may leave. A person moves it; the circuit breaker only ever pauses it."""
-
-    OPEN = "open"
-    """they may, where nothing else speaks against it"""
-    PAUSED = "paused"
-    """none leaves until somebody resumes the run; what has left has left"""
-    CANCELLED = "cancelled"
-    """none leaves any more: what was still planned is cancelled"""
-
-
-class OutcomeKind(StrEnum):
-    """What came of a message after it left, as a provider, the post or the call desk tell it."""
-
-    ACCEPTED = "accepted"
-    """the provider has it"""
-    DEFERRED = "deferred"
-    """the recipient's server asks to wait; the provider tries on"""
-    DELIVERED = "delivered"
-    """the recipient's server has it"""
-    HARD_BOUNCE = "hard_bounce"
-    """the address does not exist"""
-    BLOCKED = "blocked"
-    """turned away this time; says nothing of the address"""
-    DROPPED = "dropped"
-    """the provider never sent it"""
-    COMPLAINT = "complaint"
-    """reported as spam"""
-    UNSUBSCRIBED = "unsubscribed"
-    RESUBSCRIBED = "resubscribed"
-    """wants a group's mails again, says the provider: kept, and allows nothing by itself"""
-    OPENED = "opened"
-    """its pictures were fetched, perhaps by a person; a weak sign, as is the next"""
-    MACHINE_OPENED = "machine_opened"
-    """fetched by a machine (Apple Mail Privacy Protection) that opens all mails"""
-    CLICKED = "clicked"
-    """a link was followed, perhaps by a scanner"""
-    PRINTED = "printed"
-    """the printer has made the letter"""
-    SPOILED = "spoiled"
-    """the printer spoilt the letter: it has not left"""
-    NOT_MAILED = "not_mailed"
-    """the printer left the letter out: it has not left"""
-    MAILED = "mailed"
-    """the post has the letter"""
-    RETURNED = "returned"
-    """the post brought the letter back; `reason` says why"""
-    REACHED = "reached"
-    """the customer was spoken to"""
-    NOT_REACHED = "not_reached"
-    """rung for the last time without speaking to the customer"""
-
-
-class Hold(StrEnum):
-    """Why a customer is left in peace by every campaign, until somebody closes it."""
-
-    ERASED = "erased"
-    """asked to be forgotten: never closed"""
-    COMPLAINT = "complaint"
-    """an open complaint: no selling until it is settled"""
-    PAYMENT_INCIDENT = "payment_incident"
-
-
-class SuppressionReason(StrEnum):
-    """Why an address or a number must not be used again."""
-
-    UNSUBSCRIBED = "unsubscribed"
-    HARD_BOUNCE = "hard_bounce"
-    SPAM_COMPLAINT = "spam_complaint"
-    RETURNED_LETTER = "returned_letter"
-    REFUSED_CALLS = "refused_calls"
-
-
-class Apart(StrEnum):
-    """Why an event of a provider is kept beside the ledger."""
-
-    UNKNOWN_MESSAGE = "unknown_message"
-    """no message of ours, or not yet known as one: the shop's other mails come here too"""
-    UNKNOWN_TYPE = "unknown_type"
-    """a type of event that this version does not know"""
-    ACCOUNT = "account"
-    """about the shop's account at the provider, not about a message: the operator must look"""
-    UNREADABLE = "unreadable"
-    """not an event with a type and a moment"""
-
-
-class ReturnReason(StrEnum):
-    """Why the post brought a letter back, as its label says."""
-
-    MOVED = "moved"
-    UNKNOWN = "unknown"
-    """nobody of that name there"""
-    REFUSED = "refused"
-    """the customer would not take it"""
-    INCOMPLETE = "incomplete"
-    """the address lacks something, or does not exist"""
-    UNCLAIMED = "unclaimed"
-    DECEASED = "deceased"
-    OTHER = "other"
+from habitue.kinds import Apart as Apart
+from habitue.kinds import Channel as Channel
+from habitue.kinds import Hold as Hold
+from habitue.kinds import OutcomeKind as OutcomeKind
+from habitue.kinds import ReturnReason as ReturnReason
+from habitue.kinds import RunState as RunState
+from habitue.kinds import Segment as Segment
+from habitue.kinds import State as State
+from habitue.kinds import SuppressionReason as SuppressionReason
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -562,7 +437,7 @@ lot = Table(
     Column("made_at", DateTime(timezone=True), nullable=False),
     Column("reason", Text, comment="of a reprint: why"),
     Column("made_by", Text, comment="of a reprint: who asked for it"),
-    Column("pdf_sha256", Text),
+    Column("pdf_sha256", Text, comment="as it lies here: pages of people who were erased are empty"),
     Column("handed_over_at", DateTime(timezone=True), comment="null: a reprint that is not finished"),
     Column("handed_over_to", Text, comment="the folder's or the service's address"),
     Column("provider_id", Text, comment="the letter service's name for it"),

@@ -37,7 +37,12 @@ def upgrade() -> None:
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True, comment="of a reprint: why"),
         sa.Column("made_by", sa.Text(), nullable=True, comment="of a reprint: who asked for it"),
-        sa.Column("pdf_sha256", sa.Text(), nullable=True),
+        sa.Column(
+            "pdf_sha256",
+            sa.Text(),
+            nullable=True,
+            comment="as it lies here: pages of people who were erased are empty",
+        ),
         sa.Column(
             "handed_over_at",
             sa.DateTime(timezone=True),
