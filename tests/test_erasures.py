@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from habitue import customer_base, dossiers, erasures, holds, runs, tombstones
 from habitue.cli import app
+from habitue.desk import Desk
 from habitue.errors import LedgerError
+from habitue.hand_over import Folder
 from habitue.house import House
+from habitue.plans import Shard
+from habitue.print_room import Letters
 from habitue.replays import replay
-from habitue.tables import Hold
+from habitue.tables import Channel, Hold
 from lived_in import NEXT, lived, one, person, town
 from search import needles, search
 from test_runs import ON, STEPS, house, night, now
@@ -100,11 +108,74 @@ def test_nothing_of_anna_boris_and_emma_is_found_and_every_figure_stays(town: Ho
     assert not (town.out / "erasing").exists()
     for snapshot_id in town.lake.ids():
         assert town.lake.verify(town.lake.snapshot(snapshot_id)) == []
-    assert done.taken["letters"] >= 2  # as made and as handed over
+    assert done.taken["letters"] >= 4  # as made and as handed over, and again as it was printed again
+    for lot in lots(town):
+        subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=lot, check=True)
     assert done.taken["calls"] == 2
     assert one(town, "select count(*) from suppression where source = 'erasure'") >= 8
     again = erasures.complete(town, at=now())
     assert (again.people, sum(again.taken.values())) == (0, 0)
+
+
+def lots(house: House) -> list[Path]:
+    return sorted(path for path in house.out.rglob("LOT-*") if path.is_dir())
+
+
+def rows_of(lot: Path) -> list[dict[str, str]]:
+    with (lot / "manifest.csv").open(encoding="utf-8", newline="") as table:
+        return list(csv.DictReader(table, delimiter=";"))
+
+
+def test_in_the_lots_she_stands_in_nobody_else_moves_and_the_print_shop_still_knows_them(town: House) -> None:
+    """One of them was printed again for her alone."""
+    anna = person(town, "letter")
+    theirs = "select message_id from message where channel = 'letter' and customer_id = :id"
+    letter = str(one(town, theirs, id=anna["customer_id"]))
+    before = {lot: rows_of(lot) for lot in lots(town) if letter in {row["letter_id"] for row in rows_of(lot)}}
+    assert len(before) == 4
+    ask(town, anna["customer_id"])
+    erasures.complete(town, at=now())
+    named = {"postcode", "country", *(f"l{place}" for place in range(1, 8))}
+    for lot, rows in before.items():
+        sha256 = hashlib.sha256((lot / f"{lot.name}.pdf").read_bytes()).hexdigest()
+        for was, now_ in zip(rows, rows_of(lot), strict=True):
+            hers = dict.fromkeys(named, "") if was["letter_id"] == letter else {}
+            assert now_ == {**was, "pdf_sha256": sha256, **hers}
+        assert f"SHA-256 {sha256}" in (lot / "README.txt").read_text("utf-8")
+    with town.engine.connect() as connection:
+        question = text("select run_id, number from lot join lot_letter using (lot_id) where message_id = :id")
+        places = connection.execute(question, {"id": letter}).all()
+    assert len(places) == 2
+    for run_id, number in places:
+        made = Letters(Desk.of(town, Shard(run_id, Channel.LETTER, number))).bindery.made(number)
+        assert made is not None
+        assert made.earlier
+        printer = Folder(LocalFileSystem(), str(town.out / "letters"), "file:///here")
+        assert printer.taken(made)
+        done = town.out / "letters" / made.name / f"{made.name}.done"
+        done.write_text(f"{made.earlier[0]}  SHA256SUMS\n")  # elsewhere it lies as it was handed over
+        assert printer.taken(made)
+        done.write_text(f"{'0' * 64}  SHA256SUMS\n")
+        with pytest.raises(LedgerError, match="with other letters"):
+            printer.taken(made)
+        assert one(town, "select pdf_sha256 from lot where lot_id = :id", id=made.name) == made.pdf_sha256
+    marks = "select count(letter_mark) from lot_letter where message_id = :id"
+    assert one(town, marks, id=letter) == 0
+
+
+def test_a_lot_that_a_dead_worker_left_unfinished_goes_and_is_made_again_without_her(house: House) -> None:
+    parts = runs.plan(house, "quarterly_letter", on=ON, at=now())
+    (part,) = [part for part in parts if Shard.parse(part).channel is Channel.LETTER]
+    runs.render(house, part)
+    anna = one(house, "select customer_id from message where channel = 'letter' order by position limit 1")
+    (lot,) = lots(house)
+    lot.with_name(f"{lot.name}.json").unlink()  # the last that is written
+    ask(house, anna)
+    erasures.complete(house, at=now())
+    assert list(lot.iterdir()) == []
+    runs.render(house, part)
+    planned = one(house, "select count(*) from message where state = 'planned' and channel = 'letter' and shard = 1")
+    assert len(rows_of(lot)) == planned
 
 
 def test_the_next_night_goes_well_and_brings_nobody_back(town: House) -> None:

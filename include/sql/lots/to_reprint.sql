@@ -47,7 +47,7 @@ select w.message_id, w.position, w.shard, w.segment, w.arm, w.number, w.seq, w.s
             when h.reason is not null then h.reason
             else closed(
                 'letter', c.letter_barrier, s.reason, k.status, k.recorded_on, k.valid_until, :on, :consent_days,
-                0, 1, 1, 0, 1, 1, null
+                0, 1, 1, 0, 1, 1, null, 1, 1, null
             )
         end, ' ', 1
     ), '') as rule
@@ -60,12 +60,5 @@ left join lateral (
 left join lateral (
     select reason from suppression where channel = 'letter' and lifted_at is null and mark = c.letter_mark limit 1
 ) s on true
-left join lateral (
-    select k.status, k.valid_until, (k.recorded_at at time zone :zone)::date as recorded_on
-    from consent k
-    where k.customer_id = w.customer_id and k.channel = 'letter' and k.purpose = 'marketing'
-        and (k.recorded_at < :end_of_day or k.status <> 'granted')
-    order by k.recorded_at desc, k.status desc
-    limit 1
-) k on true
+left join lateral last_word(w.customer_id, 'letter', :end_of_day, true, :zone) k on true
 order by w.position
