@@ -68,6 +68,7 @@ def test_letters_and_call_scripts_have_proofs_too(tmp_path: Path) -> None:
     seen = tmp_path / "var" / "previews"
     assert (seen / "winback-lapsed.fr.gaspard.letter.pdf").read_bytes().startswith(b"%PDF-")
     assert (seen / "winback-lapsed.fr.gaspard.letter.png").read_bytes().startswith(b"\x89PNG")
+    assert (seen / "winback-lapsed.fr.gaspard.letter.window.png").read_bytes().startswith(b"\x89PNG")
     assert "pages      1" in done.stdout
     assert habitue("preview", "calls/winback", "--sample", "noname", cwd=tmp_path).returncode == 0
     assert "Est-ce bien à vous" in (seen / "winback.fr.noname.call.txt").read_text("utf-8")

@@ -17,7 +17,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from habitue.errors import SettingError
-from habitue.letter_previews import previews_letter
+from habitue.letter_previews import preview_letter
 from habitue.letters import FONTS, Press, write_letters
 from habitue.shop import load_shop
 from zoes_letter import ON, letter
@@ -142,7 +142,8 @@ def test_a_proof_can_be_read_aloud(press: Press) -> None:
 
 def test_a_preview_is_a_pdf_a_picture_and_the_envelope_over_it(tmp_path: Path) -> None:
     zoe = letter(SHOP)
-    made = previews_letter(zoe, SHOP, tmp_path / "previews", on=ON, ppi=48)
+    made = preview_letter(Press(SHOP, on=ON), zoe, tmp_path / "previews" / "quarterly-lapsed.fr", ppi=48)
+    assert made.window.name == "quarterly-lapsed.fr.window.png"
     assert made.pdf.read_bytes().startswith(b"%PDF")
     from PIL import Image
 

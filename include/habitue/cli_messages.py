@@ -38,7 +38,8 @@ def preview(
     ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="The picture as a screen shows it by night.")] = False,
 ) -> None:
-    """Write one text for one person as files to look at: HTML, text and a picture, or a letter's PDF and picture.
+    """Write one text for one person as files to look at: HTML, text and a picture; a letter as a PDF, as a
+    picture, and with its envelope over it.
 
     Links in it unsubscribe nobody. A customer's message is personal data: delete the files when
     you have seen them, or `habitue retention` does.
@@ -93,18 +94,17 @@ def _email(proof: Proof, name: str, stem: Path, *, dark: bool) -> None:
 
 def _letter(proof: Proof, name: str, stem: Path) -> None:
     from habitue.errors import TemplateError
+    from habitue.letter_previews import preview_letter
     from habitue.letters import Press
 
     press, letter = Press(proof.shop, on=proof.on), proof.letter(name)
     printed = press.print([letter])
     if printed.refused:
         raise TemplateError(f"letters/{name}: can't be printed for this reader ({printed.refused[0][1]})")
-    pdf, png = Path(f"{stem}.letter.pdf"), Path(f"{stem}.letter.png")
-    pdf.write_bytes(printed.pdf)
-    png.write_bytes(press.picture(letter))
+    made = preview_letter(press, letter, Path(f"{stem}.letter"))
     _say("subject", letter.subject)
     _say("pages", str(printed.page_counts[0]))
-    _wrote(pdf, png)
+    _wrote(made.pdf, made.png, made.window)
 
 
 def _call(proof: Proof, name: str, stem: Path) -> None:

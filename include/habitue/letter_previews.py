@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from habitue.letters import FONTS, Letter, Press
 from habitue.senders import replace_file
 from habitue.settings import INCLUDE
-from habitue.shop import Shop
 
 OVERLAY = INCLUDE / "templates" / "letters" / "window.typ"
 
@@ -28,11 +26,10 @@ class LetterPreview:
     """the first page with the envelope over it, what its window always shows dashed"""
 
 
-def previews_letter(letter: Letter, shop: Shop, folder: Path, *, on: date, ppi: int = 110) -> LetterPreview:
-    """Writes `<reference>.pdf`, `.png` and `.window.png` into the folder. Unprintable where the letter can't be set."""
-    press = Press(shop, on=on)
-    folder.mkdir(parents=True, exist_ok=True)
-    found = LetterPreview(*(folder / f"{letter.reference}{ending}" for ending in (".pdf", ".png", ".window.png")))
+def preview_letter(press: Press, letter: Letter, stem: Path, *, ppi: int = 110) -> LetterPreview:
+    """Writes `<stem>.pdf`, `.png` and `.window.png`. Unprintable where the letter can't be set."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    found = LetterPreview(*(stem.with_name(f"{stem.name}{ending}") for ending in (".pdf", ".png", ".window.png")))
     replace_file(found.pdf, press.proof(letter))
     replace_file(found.png, press.picture(letter, ppi=ppi))
     replace_file(found.window, in_its_envelope(press, letter, ppi=ppi))
