@@ -47,6 +47,8 @@ BLOCKS = {
     Channel.CALL: frozenset(calls.BLOCKS),
     Channel.LETTER: frozenset({"subject", "body", "offer_title", "offer_text", "closing", "postscript"}),
 }
+MAY_HAVE = {Channel.LETTER: frozenset({"rewards_title", "rewards"})}
+"""Blocks that a text need not have."""
 
 
 def _words(sentence: str) -> list[str]:
@@ -216,8 +218,9 @@ class Copy:
         wanted = BLOCKS[self.channel]
         if missing := wanted - self.blocks.keys():
             yield _error(self.file, 1, f"write the blocks {', '.join(sorted(missing))}")
-        for surplus in sorted(self.blocks.keys() - wanted):
-            yield _error(self.file, self.line_of(surplus), f"unknown block {surplus}; there are {_list(wanted)}")
+        known = wanted | MAY_HAVE.get(self.channel, frozenset())
+        for surplus in sorted(self.blocks.keys() - known):
+            yield _error(self.file, self.line_of(surplus), f"unknown block {surplus}; there are {_list(known)}")
 
     def _unknown_words(self, tree: nodes.Template) -> Iterator[Complaint]:
         known = self._known()
