@@ -99,7 +99,9 @@ def _tell(one: Reprint) -> None:
 
 @letters.command("return")
 def take_returns(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A CSV; see README.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A CSV; see docs/letters.md.")
+    ],
     partial: Annotated[bool, typer.Option("--partial", help="Take the lines that are clear.")] = False,
 ) -> None:
     """Take in what printer and post tell: printed, spoiled, not_mailed, mailed, undeliverable with its reason."""

@@ -142,7 +142,7 @@ class Retention(Strict):
     proof_years: ProofYears = Field(ProofYears(), description="after their erasure too, from the day it was recorded")
     raw_events_days: Count = Field(30, description="what providers posted, once applied; SendGrid repeats for a day")
     samples_days: Count = Field(30, description="pages and mails that show samples, and what was told to persons")
-    leftovers_days: Count = Field(30, description="what nights that came to nothing left behind")
+    leftovers_days: Count = Field(30, description="what nights and workers that came to nothing left behind")
 
 
 Levels = tuple[float, float]
