@@ -67,10 +67,12 @@ def test_annas_letter_is_in_it_as_it_was_printed_and_emmas_mail_as_text(town: Ho
     anna, emma = person(town, "letter"), person(town, "email")
     letters = dossier(town, anna["customer_id"], at=now())["letters"]
     assert {row["file"].split("/")[0] for row in letters} == {"runs", "letters"}
+    assert len(letters) == 4  # she was printed twice
     for row in letters:
         pages = PdfReader(io.BytesIO(base64.b64decode(row["pdf_base64"]))).pages
         assert len(pages) == row["pages"]
         assert plain(anna["street"]) in plain(pages[0].extract_text())
+        assert plain(anna["street"]) in plain("".join(row["manifest"][f"l{place}"] for place in range(1, 8)))
     found = dossier(town, emma["customer_id"], at=now())
     assert found["mails"][0]["to_address"] == emma["email"]
     assert emma["last_name"] in found["mails"][0]["text"]
