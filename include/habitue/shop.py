@@ -201,8 +201,8 @@ class LetterServiceSettings(Strict):
 
 class LetterSettings(Strict):
     """How letters reach the print shop: at most `lot` in one PDF, into `hand_over` (file://, s3:// or sftp://; without
-    it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` stands
-    in README.txt."""
+    it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` stands in
+    README.txt."""
 
     lot: int = Field(2000, ge=1, le=5000)
     delimiter: Literal[";", ","] = ";"
