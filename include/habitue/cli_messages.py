@@ -40,8 +40,8 @@ def preview(
 ) -> None:
     """Write one text for one person as files to look at: HTML, text and a picture, or a letter's PDF and picture.
 
-    Links in it unsubscribe nobody. A customer's message is personal data: delete the files when
-    you have seen them, or `habitue retention` does.
+    Links in it unsubscribe nobody. A customer's message is personal data: delete the files when you have seen them,
+    or `habitue retention` does.
     """
     from habitue import clock, doors, proofs
     from habitue.house import House
