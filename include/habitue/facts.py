@@ -57,9 +57,13 @@ class FactsFile:
 
     def of(self, customers: Sequence[str]) -> dict[str, Facts]:
         """What is known of these customers."""
-        rows = self._open[0].execute(
-            "select customer_id, last_day, lifetime_days, lifetime_cents, purchase_days, favourites "
-            "from read_parquet($path) semi join (select unnest($wanted) as customer_id) using (customer_id)",
-            {"path": self._path, "wanted": list(customers)},
-        ).fetchall()
+        rows = (
+            self._open[0]
+            .execute(
+                "select customer_id, last_day, lifetime_days, lifetime_cents, purchase_days, favourites "
+                "from read_parquet($path) semi join (select unnest($wanted) as customer_id) using (customer_id)",
+                {"path": self._path, "wanted": list(customers)},
+            )
+            .fetchall()
+        )
         return {row[0]: Facts(row[1], row[2], row[3], row[4], tuple(row[5] or ())) for row in rows}
