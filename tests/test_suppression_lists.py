@@ -191,6 +191,7 @@ def test_bad_rows_are_shown_with_the_rule_and_the_fix_and_the_good_ones_taken(to
             + ",email,unsubscribed,2026-01-01T00:00:00+00:00,other\n",
             "another HABITUE_SECRET",
         ),
+        ('email;x\nanna@example.fr;"' + "z" * 20_000, "from line 2 on"),
     ],
 )
 def test_what_can_t_be_read_to_its_end_changes_nothing(town: Engine, tmp_path: Path, content: str, said: str) -> None:

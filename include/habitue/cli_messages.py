@@ -41,8 +41,8 @@ def preview(
     """Write one text for one person as files to look at: HTML, text and a picture; a letter as a PDF, as a
     picture, and with its envelope over it.
 
-    Links in it unsubscribe nobody. A customer's message is personal data: delete the files when
-    you have seen them, or `habitue retention` does.
+    Links in it unsubscribe nobody. A customer's message is personal data: delete the files when you have seen them,
+    or `habitue retention` does.
     """
     from habitue import clock, doors, proofs
     from habitue.house import House

@@ -14,7 +14,7 @@ def public(
     host: Annotated[str, typer.Option(help="The address to listen on; a proxy with TLS goes in front.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.")] = 8081,
 ) -> None:
-    """Serve the pages for customers: unsubscribing and preferences, by the links in mails."""
+    """Serve what faces the internet: unsubscribing and preferences by the links in mails, and SendGrid's webhook."""
     from habitue import clock
     from habitue.web.public import create
     from habitue.web.serving import log_to_the_terminal, server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -48,15 +49,21 @@ class FactsFile:
         import duckdb
 
         self._path = str(path)
-        self._duck = duckdb.connect(config={"threads": 1})
-        self._duck.execute("set enable_progress_bar = false")
-        self._duck.execute("set parquet_metadata_cache = true")
+        duck = duckdb.connect(config={"threads": 1})
+        duck.execute("set enable_progress_bar = false")
+        duck.execute("set parquet_metadata_cache = true")
+        self._open = [duck]
+        weakref.finalize(self, self._open.clear)  # before the interpreter ends, too: DuckDB minds
 
     def of(self, customers: Sequence[str]) -> dict[str, Facts]:
         """What is known of these customers."""
-        rows = self._duck.execute(
-            "select customer_id, last_day, lifetime_days, lifetime_cents, purchase_days, favourites "
-            "from read_parquet($path) semi join (select unnest($wanted) as customer_id) using (customer_id)",
-            {"path": self._path, "wanted": list(customers)},
-        ).fetchall()
+        rows = (
+            self._open[0]
+            .execute(
+                "select customer_id, last_day, lifetime_days, lifetime_cents, purchase_days, favourites "
+                "from read_parquet($path) semi join (select unnest($wanted) as customer_id) using (customer_id)",
+                {"path": self._path, "wanted": list(customers)},
+            )
+            .fetchall()
+        )
         return {row[0]: Facts(row[1], row[2], row[3], row[4], tuple(row[5] or ())) for row in rows}

@@ -182,6 +182,10 @@ def write_list(engine: Engine, file: Path) -> int:
 # What a file's rows say -------------------------------------------------------------------------------------------
 
 
+LONGEST = 10_000
+"""Characters of a cell: beyond it a quotation mark is open, whatever the process has told the csv module to bear."""
+
+
 @dataclass
 class _Rows:
     """The rows of a file and the line that the last one ended on. `delimiter` is None for one value a line."""
@@ -203,6 +207,8 @@ class _Rows:
         before = self.line
         try:
             for row in reader:
+                if any(len(cell) > LONGEST for cell in row):
+                    raise csv.Error
                 self.line = before + reader.line_num
                 if any(cell.strip() for cell in row):
                     yield row

