@@ -14,7 +14,7 @@ import re
 import ssl
 from dataclasses import dataclass, field
 
-from loopback import Faults
+from loopback import Faults, Listener
 
 _COMMAND = re.compile(rb"(\S+) (?:UID )?(\S+) ?(.*)", re.IGNORECASE)
 
@@ -26,7 +26,7 @@ class Message:
     flags: set[str] = field(default_factory=set)
 
 
-class ImapServer:
+class ImapServer(Listener):
     """`folders`: name to messages. `asked` keeps the commands, without what follows LOGIN."""
 
     def __init__(
@@ -45,9 +45,8 @@ class ImapServer:
         self.faults = faults or Faults()
         self.folders: dict[str, list[Message]] = {"INBOX": []}
         self.asked: list[str] = []
-        self.port = 0
+        self.tls_at_once = tls if security == "tls" else None
         self._uids = 0
-        self._server: asyncio.Server | None = None
 
     def deliver(self, *mails: bytes, folder: str = "INBOX") -> None:
         for raw in mails:
@@ -56,16 +55,6 @@ class ImapServer:
 
     def flags(self, folder: str = "INBOX") -> list[set[str]]:
         return [message.flags for message in self.folders[folder]]
-
-    async def start(self, port: int = 0) -> int:
-        context = self.tls if self.security == "tls" else None
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=context)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self.port
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = _Session(self, reader, writer)

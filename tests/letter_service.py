@@ -11,20 +11,17 @@ a name that it has is the same order where the key is the same, and 409 where it
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
-import socket
-import struct
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
 
-from loopback import Faults
+from loopback import Faults, HttpServer
 
 
-class LetterServiceFake:
+class LetterServiceFake(HttpServer):
     """`lots` by name: id, status, key, files. `asked` keeps (method, lot) of each request."""
 
     def __init__(self, *, key: str, faults: Faults | None = None) -> None:
@@ -32,56 +29,24 @@ class LetterServiceFake:
         self.faults = faults or Faults()
         self.lots: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str]] = []
-        self.port = 0
 
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self, port: int = 0) -> int:
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self.port
-
-    async def stop(self) -> None:
-        self._server.close()
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                request, _, rest = head.partition(b"\r\n")
-                headers = BytesParser(policy=HTTP).parsebytes(rest)
-                body = await reader.readexactly(int(headers.get("Content-Length") or 0))
-                method, path, _ = request.decode().split(" ")
-                if not await self._answer(writer, method, path, headers, body):
-                    return
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    async def _answer(self, writer: Any, method: str, path: str, headers: Any, body: bytes) -> bool:
+    async def _answer(self, head: bytes, body: bytes) -> bytes | None:
+        request, _, rest = head.partition(b"\r\n")
+        headers = BytesParser(policy=HTTP).parsebytes(rest)
+        method, path, _ = request.decode().split(" ")
         lot = path.rsplit("/", 1)[-1]
         self.asked.append((method, lot))
         fault = self.faults.draw("429", "500", "503", "reset early", *(["reset late", "garbage"] * (method == "PUT")))
         if fault == "reset early":
-            return self._reset(writer)
+            return None
         if fault in ("429", "500", "503"):
             status, said = int(fault), {}
         else:
             status, said = self._do(method, path, lot, headers, body)
         if fault == "reset late":
-            return self._reset(writer)
+            return None
         written = b"<html>" if fault == "garbage" else json.dumps(said).encode()
-        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(written)}\r\nRetry-After: 0\r\n\r\n"
-        writer.write(head.encode() + written)
-        await writer.drain()
-        return True
-
-    def _reset(self, writer: Any) -> bool:
-        sock = writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return False
+        return f"HTTP/1.1 {status} X\r\nContent-Length: {len(written)}\r\nRetry-After: 0\r\n\r\n".encode() + written
 
     def _do(self, method: str, path: str, lot: str, headers: Any, body: bytes) -> tuple[int, dict[str, Any]]:
         if headers.get("Authorization") != f"Bearer {self.key}":

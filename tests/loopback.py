@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
+import socket
 import ssl
+import struct
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -18,6 +21,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass
@@ -88,6 +93,61 @@ def running(server: S, port: int = 0) -> Iterator[S]:
         assert loop is not None
         loop.call_soon_threadsafe(ended.set)
         thread.join(10)
+
+
+class Listener:
+    """A server of asyncio's streams. Whoever inherits says in `_serve` how it talks; `tls_at_once`: before the first
+    byte."""
+
+    tls_at_once: ssl.SSLContext | None = None
+    port = 0
+    _server: asyncio.Server | None = None
+
+    async def start(self, port: int = 0) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=2**26, ssl=self.tls_at_once)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self.port
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+class HttpServer(Listener):
+    """Answers requests of connections that are kept. Whoever inherits says in `_answer` with which bytes; None: the
+    connection is reset."""
+
+    connections = 0
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def _answer(self, head: bytes, body: bytes) -> bytes | None:
+        raise NotImplementedError
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = _LENGTH.search(head)
+                body = await reader.readexactly(int(length[1]) if length else 0)
+                answer = await self._answer(head, body)
+                if answer is None:
+                    sock = writer.get_extra_info("socket")
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    writer.transport.abort()
+                    return
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+            pass
+        finally:
+            writer.close()
 
 
 def arguments(parser: ArgumentParser) -> Namespace:

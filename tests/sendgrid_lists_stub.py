@@ -15,21 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import socket
-import struct
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from loopback import Faults
+from loopback import Faults, HttpServer
 
 NAMES = ("bounces", "blocks", "spam_reports", "invalid_emails", "unsubscribes")
 MOST = 500
-_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 _STATUS = ("401", "403", "404", "429", "500", "502", "503", "504")
 
 
-class SendGridLists:
+class SendGridLists(HttpServer):
     """`lists`: name to entries; `asked`: the requests; `remaining` and `reset`: what it says of its rate limit;
     `bad`: addresses that it takes from nobody."""
 
@@ -53,12 +49,6 @@ class SendGridLists:
         self.asked: list[str] = []
         self.added: list[list[str]] = []
         self.now = 1_790_000_000
-        self.port = 0
-        self._server: asyncio.Server | None = None
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def put(self, name: str, *addresses: str, created: int = 1_789_000_000) -> None:
         more = {
@@ -69,34 +59,6 @@ class SendGridLists:
             "unsubscribes": {},
         }
         self.lists[name] += [{"email": one, "created": created, **more[name]} for one in addresses]
-
-    async def start(self, port: int = 0) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self.port
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = _LENGTH.search(head)
-                body = await reader.readexactly(int(length[1]) if length else 0)
-                answer = await self._answer(head, body)
-                if answer is None:
-                    sock = writer.get_extra_info("socket")
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    writer.transport.abort()
-                    return
-                writer.write(answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
-        finally:
-            writer.close()
 
     async def _answer(self, head: bytes, body: bytes) -> bytes | None:
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")

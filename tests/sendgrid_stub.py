@@ -21,17 +21,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
-import struct
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from loopback import Faults, Record, arguments, faults, serve
+from loopback import Faults, HttpServer, Record, arguments, faults, serve
 
-_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 _KEY = re.compile(rb"^authorization: *Bearer (\S+)", re.IGNORECASE | re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _NOT_OURS = {
@@ -48,7 +45,7 @@ Finding = tuple[str, str]
 """The field, and what is wrong with it."""
 
 
-class SendGridStub:
+class SendGridStub(HttpServer):
     """`latency` in seconds; `bad` are message ids whose address it does not like; `reset`, `remaining` and `date` are
     what it says of its rate limit; `asked` keeps the bodies."""
 
@@ -83,46 +80,10 @@ class SendGridStub:
         self.asked: list[dict[str, Any]] = []
         self.findings: list[Finding] = []
         self.requests = 0
-        self.connections = 0
-        self.port = 0
-        self._server: asyncio.Server | None = None
 
     @property
     def taken(self) -> list[str]:
         return [line.split()[0] for line in self.record.lines() if line.endswith(" accepted")]
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self, port: int = 0) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=2**26)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self.port
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = _LENGTH.search(head)
-                body = await reader.readexactly(int(length[1]) if length else 0)
-                answer = await self._answer(head, body)
-                if answer is None:
-                    sock = writer.get_extra_info("socket")
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    writer.transport.abort()
-                    return
-                writer.write(answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
-        finally:
-            writer.close()
 
     async def _answer(self, head: bytes, body: bytes) -> bytes | None:
         """The bytes of the answer; None where the connection is to be reset."""
