@@ -74,6 +74,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) 
     ]
     events.store(house.engine, [(now(), json.dumps(told).encode())])
     events.apply(house.engine, key=house.mark_key, rules=house.shop.breaker, at=now())
+    events.store(house.engine, [(now(), json.dumps(told[::-1]).encode())])  # and one more waits
     (out / "previews").mkdir()
     (out / "previews" / "quarterly-lapsed.fr.customer.txt").write_text(mailed[0].email)
     Journal(out / "runs" / "quarterly_letter" / str(ON) / "claims" / "email-001.log").add(claimed)

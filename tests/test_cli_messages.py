@@ -124,7 +124,7 @@ def test_the_samples_show_what_is_hard_about_people() -> None:
     assert any(one.facts.last_purchase is None and one.facts.favourite is None for one in people)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path (Debian: apt-get install chromium)")
 def test_a_picture_shows_a_desk_and_a_phone_by_day_and_by_night(tmp_path: Path) -> None:
     mail = Proof(proofs.sample("anna"), "fr", None, ON, SHOP).email(EmailTemplate.load("winback/lapsed", "fr", SHOP))
     corners = []

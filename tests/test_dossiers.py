@@ -114,7 +114,7 @@ def test_what_is_suppressed_of_her_is_told_with_the_reason(town: House) -> None:
     found = dossier(town, anna["customer_id"], at=now())["base"]
     assert [row["reason"] for row in found["suppression"]] == ["hard_bounce"]
     assert "returned" in [row["kind"] for row in found["outcome"]]
-    assert [told["event"]["email"] for told in found["webhook_post"]] in ([], [anna["email"]])
+    assert {told["event"]["email"] for told in found["webhook_post"]} <= {anna["email"]}
 
 
 def test_of_a_stranger_nothing_is_written(town: House, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select, text, update
 
+from habitue import events
 from habitue.copying import copy_parquet
 from habitue.erase_jobs import EraseJobs
 from habitue.errors import SendError
@@ -115,6 +116,9 @@ def complete(house: House, *, at: datetime, ask_provider: bool = True, say: Say 
         shut(connection, at)
         waiting = connection.execute(statement("erasure/in_hand")).one()
         found.in_hand, found.until = waiting.customers, waiting.until
+    # What providers have posted and nobody has read yet may name them: once applied, it is emptied with the rest.
+    while events.apply(house.engine, key=house.mark_key, rules=house.shop.breaker, at=at).posts:
+        say("applying what providers posted")
     for name, step in _steps(found):
         if ids := _due(house.engine, name):
             say(name)
