@@ -18,18 +18,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sqlalchemy import URL
 
 from habitue.errors import HabitueError
 from habitue.shop import INCLUDE
 
-if TYPE_CHECKING:
-    import httpx
-
 ROOT = INCLUDE.parent
 TASK_END = re.compile(r"\[DAG TEST\] end task task_id=(\S+) map_index=(-?\d+)")
+Ask = Callable[..., dict[str, Any]]
+"""Method, path, body; the answer."""
 TASK_START = re.compile(r"\[DAG TEST\] starting task_id=(\S+) map_index=(-?\d+)")
 
 
@@ -124,20 +123,25 @@ class AirflowHome:
         return {name: known[name] for name in self.people}
 
     @contextmanager
-    def reached(self) -> Iterator[httpx.Client]:
-        """Its REST API as the first of its people, once it answers; nothing where it never does."""
+    def reached(self) -> Iterator[Ask]:
+        """Its REST API, as the first of its people. Each question is put until Airflow, which may still be starting,
+        or busy, answers it: 409 is an answer, what was asked for is there."""
         import httpx
 
         name, password = next(iter(self.passwords().items()))
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=60) as client:
-            while True:
-                with suppress(httpx.HTTPError):
-                    said = client.post("/auth/token", json={"username": name, "password": password})
-                    if said.status_code == 201:
-                        client.headers["authorization"] = f"Bearer {said.json()['access_token']}"
-                        break
-                sleep(2)
-            yield client
+
+            def ask(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+                while True:
+                    with suppress(httpx.HTTPError):
+                        said = client.request(method, path, json=body)
+                        if said.is_success or said.status_code == httpx.codes.CONFLICT:
+                            return dict(said.json())
+                    sleep(2)
+
+            token = ask("POST", "/auth/token", {"username": name, "password": password})["access_token"]
+            client.headers["authorization"] = f"Bearer {token}"
+            yield ask
 
     def serve(self, extra: Mapping[str, str], *, pid_file: Path) -> int:
         """api-server, scheduler, dag-processor and triggerer, until SIGINT or SIGTERM; stops them all, then returns.

@@ -181,13 +181,11 @@ SEES = {"admin": "(everything)", "anna": "(the call desk)", "ben": "(the call de
 def _put_before_a_person(place: Site, console: Console) -> None:
     """Starts the campaign that waits for approval, once Airflow is up, and says where it waits."""
     moment = datetime.combine(DEMO_DAY, time(8), UTC).isoformat()
+    runs = f"/api/v2/dags/{WAITING}/dagRuns"
     with place.airflow.reached() as airflow:
-        while airflow.patch(f"/api/v2/dags/{WAITING}", json={"is_paused": False}).status_code != 200:
-            sleep(2)  # its file is not read yet
-        runs = f"/api/v2/dags/{WAITING}/dagRuns"
-        airflow.post(runs, json={"logical_date": moment, "conf": {}})  # 409 where it was started before
-        asked = f"{runs}/~/hitlDetails"
-        while not airflow.get(asked, params={"response_received": False}).json().get("total_entries"):
+        airflow("PATCH", f"/api/v2/dags/{WAITING}", {"is_paused": False})
+        airflow("POST", runs, {"logical_date": moment, "conf": {}})
+        while not airflow("GET", f"{runs}/~/hitlDetails?response_received=false")["total_entries"]:
             sleep(3)
     console.print(f"A campaign waits for your approval: http://127.0.0.1:{place.airflow.port}/required_actions")
 
