@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +22,7 @@ from types import TracebackType
 from habitue.errors import HabitueError
 
 _REFERENCE = re.compile(rb"(?<![\d.])(\d+) 0 R\b")
-_NUMBERED = re.compile(
-    rb"\((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)"  # a text, where a number is none of ours
-    rb"|/StructParents (\d+)|(?<![\d.])(\d+) 0 (R|obj)\b",
-    re.DOTALL,
-)
-_OBJECT = re.compile(rb"^(\d+) 0 obj\b", re.MULTILINE)
+_MISLEADING = re.compile(rb"\([^)]* 0 (?:R|obj)\b")
 _PARENT = re.compile(rb"/Parent \d+ 0 R|/StructParents \d+")
 _BELOW = re.compile(rb"/K\[([^\]]*)\]")
 _PLACE = re.compile(rb"/StructParents (\d+)")
@@ -100,14 +95,18 @@ class Binder:
             self._roles = roles
         elif roles != self._roles:
             raise BindingError("two batches of letters name their tags differently: print both again")
-        known = shift | {tagged: _DOCUMENT}
-        special = {tree: (b"/Type/Pages", b"/Type/Pages/Parent %d 0 R" % _ROOT_PAGES), part: (b"/S/Document", b"/S/Part")}
+        names = _names(shift | {tagged: _DOCUMENT})
+        special = {
+            tree: (b"/Type/Pages", b"/Type/Pages/Parent %d 0 R" % _ROOT_PAGES),
+            part: (b"/S/Document", b"/S/Part"),
+        }
         for numbers in _runs(pdf, table, left_out, special):
             begin, end = table[numbers[0]][0], table[numbers[-1]][1]
-            changed = _moved(pdf[begin:end], known, self._places)
-            for old in special.keys() & set(numbers):
-                changed = changed.replace(*special[old], 1)
-            self._chunk(changed, [shift[number] for number in numbers])
+            head, stream, rest = pdf[begin:end].partition(b"\nstream")
+            if numbers[0] in special:
+                head = head.replace(*special[numbers[0]], 1)
+            self._objects(_moved(head, names, self._places), names)
+            self._write(stream + rest)
         self._trees.append(shift[tree])
         self._parts.append(shift[part])
         self._leaf(_PAIR.findall(tags[3]), shift)
@@ -145,16 +144,17 @@ class Binder:
             % (catalog + 1, catalog, self._info, mark, mark, start)
         )
 
-    def _chunk(self, objects: bytes, numbers: list[int]) -> None:
-        """Objects as they stand, of these numbers; a stream only in the last of them."""
+    def _objects(self, head: bytes, names: Mapping[bytes, bytes]) -> None:
+        """Objects as they stand in a batch, under their new numbers."""
         at = self._file.tell()
-        head = objects.partition(b"\nstream")[0] if len(numbers) == 1 else objects
-        found = list(_OBJECT.finditer(head))
-        if [int(one[1]) for one in found] != numbers:
-            raise BindingError("a batch of letters has objects that we can't tell apart: print it again")
-        for one in found:
-            self._offsets[int(one[1])] = at + one.start()
-        self._write(objects)
+        pieces = head.split(b" 0 obj")
+        for place, piece in enumerate(pieces[:-1]):
+            begin = piece.rfind(b"\n") + 1
+            number = names[piece[begin:]]
+            self._offsets[int(number)] = at + begin
+            pieces[place] = piece[:begin] + number
+            at += len(pieces[place]) + len(b" 0 obj")
+        self._write(b" 0 obj".join(pieces))
 
     def _object(self, number: int, body: bytes) -> None:
         self._offsets[number] = self._file.tell()
@@ -361,21 +361,36 @@ def _body(pdf: bytes, table: dict[int, tuple[int, int]], number: int) -> bytes:
     return whole[whole.index(b"obj") + 3 : whole.rindex(b"endobj")].strip(b"\n")
 
 
-def _renumbered(body: bytes, shift: dict[int, int]) -> bytes:
-    """References moved to their new numbers; what stands in a text or a stream is left alone."""
-    return _moved(body, shift, 0)
+def _renumbered(body: bytes, shift: Mapping[int, int]) -> bytes:
+    """References moved to their new numbers; what stands in a stream is left alone."""
+    head, stream, rest = body.partition(b"\nstream")
+    return _moved(head, _names(shift), 0) + stream + rest
 
 
-def _moved(objects: bytes, shift: dict[int, int], places: int) -> bytes:
-    """The same, and the objects' own numbers, and the pages' places in the parent tree, which begin at `places`."""
+class _Names(dict[bytes, bytes]):
+    """Numbers as they are written, old and new."""
 
-    def moved(found: re.Match[bytes]) -> bytes:
-        if found[2]:
-            return b"%d 0 %b" % (shift[int(found[2])], found[3])
-        return b"/StructParents %d" % (int(found[1]) + places) if found[1] else found[0]
+    def __missing__(self, number: bytes) -> bytes:
+        raise BindingError("a batch of letters refers to an object that it hasn't: print it again")
 
-    head, stream, rest = objects.partition(b"\nstream")
-    return _NUMBERED.sub(moved, head) + stream + rest
+
+def _names(shift: Mapping[int, int]) -> _Names:
+    return _Names((b"%d" % old, b"%d" % new) for old, new in shift.items())
+
+
+def _moved(head: bytes, names: Mapping[bytes, bytes], places: int) -> bytes:
+    """References moved, and the pages' places in the parent tree, which begin at `places`. Split rather than searched:
+    a batch has 20,000 references, and this takes a third of the time."""
+    if _MISLEADING.search(head):
+        raise BindingError("shop.yaml: name or letterhead.signatory reads like a PDF's reference (5 0 R): change it")
+    pieces = head.split(b" 0 R")
+    for place, piece in enumerate(pieces[:-1]):
+        begin = piece.rfind(b" ") + 1
+        if piece[begin:] not in names:
+            begin = piece.rfind(b"[") + 1
+        pieces[place] = piece[:begin] + names[piece[begin:]]
+    moved = b" 0 R".join(pieces)
+    return _PLACE.sub(lambda found: b"/StructParents %d" % (int(found[1]) + places), moved) if places else moved
 
 
 def _runs(
