@@ -37,19 +37,18 @@ class Disk(paramiko.SFTPServerInterface):
         super().__init__(server)
         self.at = at
 
-    def _there(self, path: str) -> str:
-        return str(self.at.root / self.canonicalize(path).lstrip("/"))
+    def _there(self, path: str) -> Path:
+        return self.at.root / self.canonicalize(path).lstrip("/")
 
     def list_folder(self, path: str) -> Any:
-        there = self._there(path)
         try:
-            return [paramiko.SFTPAttributes.from_stat(os.stat(f"{there}/{name}"), name) for name in os.listdir(there)]
+            return [paramiko.SFTPAttributes.from_stat(one.stat(), one.name) for one in self._there(path).iterdir()]
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
 
     def stat(self, path: str) -> Any:
         try:
-            return paramiko.SFTPAttributes.from_stat(os.stat(self._there(path)))
+            return paramiko.SFTPAttributes.from_stat(self._there(path).stat())
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
 
@@ -57,7 +56,7 @@ class Disk(paramiko.SFTPServerInterface):
 
     def mkdir(self, path: str, attr: Any) -> int:
         try:
-            os.mkdir(self._there(path))
+            self._there(path).mkdir()
         except OSError as error:
             return int(paramiko.SFTPServer.convert_errno(error.errno))
         return int(paramiko.SFTP_OK)
@@ -122,7 +121,7 @@ class SftpServer:
 
 
 @contextmanager
-def sftp_server(root: Path, password: str = "geheim-42") -> Iterator[SftpServer]:
+def sftp_server(root: Path, password: str) -> Iterator[SftpServer]:
     (root / "in").mkdir(parents=True)
     server = SftpServer(root, password)
     thread = threading.Thread(target=server.serve, daemon=True)

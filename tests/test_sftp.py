@@ -21,14 +21,16 @@ from test_hand_over import a_lot, accepted, handed_over
 
 __all__ = ["house"]
 
+PASSWORD = "geheim-42"
+
 
 @pytest.fixture
 def print_shop(tmp_path: Path) -> Iterator[SftpServer]:
-    with sftp_server(tmp_path / "print-shop") as running:
+    with sftp_server(tmp_path / "print-shop", PASSWORD) as running:
         yield running
 
 
-def folder(at: SftpServer, password: str = "geheim-42") -> Folder:
+def folder(at: SftpServer, password: str = PASSWORD) -> Folder:
     return Folder.at(at.url, password=password, host_key=at.host_key)
 
 
@@ -77,7 +79,7 @@ def test_a_server_that_nobody_named_gets_nothing_and_its_key_is_said(
     monkeypatch.setenv("HOME", str(tmp_path))  # no known_hosts there
     for named in (None, f"SHA256:{'A' * 43}"):
         with pytest.raises(SendError, match="nothing was sent") as error:
-            Folder.at(print_shop.url, password="geheim-42", host_key=named)
+            Folder.at(print_shop.url, password=PASSWORD, host_key=named)
         assert error.value.permanent
         assert print_shop.host_key in str(error.value)
     assert hung_up(print_shop)
@@ -90,12 +92,12 @@ def test_a_server_that_known_hosts_names_is_trusted_and_one_with_another_key_is_
     (tmp_path / ".ssh").mkdir()
     known = tmp_path / ".ssh" / "known_hosts"
     known.write_text(f"[127.0.0.1]:{print_shop.port} ssh-rsa {print_shop.key.get_base64()}\n")
-    with closing(Folder.at(print_shop.url, password="geheim-42")) as printer:
+    with closing(Folder.at(print_shop.url, password=PASSWORD)) as printer:
         assert printer.status(LOT_1) == "not there"
-    with sftp_server(tmp_path / "impostor") as impostor:
+    with sftp_server(tmp_path / "impostor", PASSWORD) as impostor:
         known.write_text(f"[127.0.0.1]:{impostor.port} ssh-rsa {print_shop.key.get_base64()}\n")
         with pytest.raises(SendError, match="another host key than known_hosts says") as error:
-            Folder.at(impostor.url, password="geheim-42")
+            Folder.at(impostor.url, password=PASSWORD)
         assert error.value.permanent
 
 
@@ -121,9 +123,9 @@ def test_a_host_key_belongs_to_sftp() -> None:
 def test_a_campaign_is_handed_over_by_sftp(house: House, print_shop: SftpServer) -> None:
     house = with_letters(house, hand_over=print_shop.url, host_key=print_shop.host_key)
     letters = house.shop.letters
-    with closing(open_service(letters, password="geheim-42", letters=house.out)) as printer:
+    with closing(open_service(letters, password=PASSWORD, letters=house.out)) as printer:
         assert printer.status(LOT_1) == "not there"
-    vars(house)["letters_password"] = "geheim-42"
+    vars(house)["letters_password"] = PASSWORD
     for part in planned(house):
         runs.render(house, part)
         runs.deliver(house, part, on=ON, now=lambda: AT)

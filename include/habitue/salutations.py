@@ -30,8 +30,8 @@ def spoken(half: str | None, *, family: bool = False) -> str:
     """A first or family name as a letter speaks it: `DE LA TOUR` is `de la Tour`. Only a name that is written in
     capitals from end to end changes; whoever writes small letters at all writes them where they belong.
 
-    Some stay as they are: single letters and initials (J. P., JC), II and III, scripts without small letters, and Greek,
-    whose capitals bear no accents that its small letters need.
+    Some stay as they are: single letters and initials (J. P., JC), II and III, scripts without small letters, and
+    Greek, whose capitals bear no accents that its small letters need.
     """
     written = " ".join((half or "").split())
     letters = _WORD.findall(written)
