@@ -72,9 +72,14 @@ class Disk(paramiko.SFTPServerInterface):
             file = os.fdopen(os.open(self._there(path), flags, 0o600), "r+b" if writes else "rb")
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
-        handle = paramiko.SFTPHandle(flags)
+        handle = Opened(flags)
         handle.readfile = handle.writefile = file
         return handle
+
+
+class Opened(paramiko.SFTPHandle):
+    def stat(self) -> Any:
+        return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))
 
 
 class SftpServer:
@@ -112,10 +117,14 @@ class SftpServer:
                     line.start_server(threading.Event(), Door(self.password))
 
     def hang_up(self) -> None:
-        for line in self._lines:
-            line.close()
+        for line in list(self._lines):
+            with suppress(OSError):
+                line.sock.shutdown(socket.SHUT_RDWR)
 
     def stop(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self.hang_up()
 

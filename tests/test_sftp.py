@@ -43,7 +43,7 @@ def hung_up(at: SftpServer) -> bool:
 
 
 def test_a_lot_arrives_by_sftp_its_marker_last_and_the_line_is_hung_up(print_shop: SftpServer, tmp_path: Path) -> None:
-    lot = a_lot(tmp_path / "made", b"%PDF" + bytes(range(256)) * 20_000)
+    lot = a_lot(tmp_path / "made", b"%PDF" + bytes(range(256)) * 4_000)
     with closing(folder(print_shop)) as printer:
         assert printer.status(LOT_1) == "not there"
         assert printer.submit(lot, lot.key) == f"{print_shop.url}/{LOT_1}"
