@@ -207,6 +207,13 @@ def test_a_postcode_that_the_country_has_not_gets_no_letter(where: tuple[str, st
     assert rule(*where) == "bad_postcode"
 
 
+def test_a_province_is_no_town_unless_one_is_called_so() -> None:
+    assert rule("IT", "Via Toledo 1", "80134", "NA") == "no_town"
+    assert block("IT", "Via Toledo 1", "80134", "Napoli")[1] == "80134 NAPOLI NA"
+    assert block("IT", "Via Roma 1", "28856", "Re")[1] == "28856 RE VB"
+    assert rule("US", "1 Main Street", "10001", "NY") == "no_town"
+
+
 def test_a_country_without_postcodes_needs_none() -> None:
     assert block("HK", "1 Peak Road", "0000", "Central") == ("1 Peak Road", "CENTRAL", "HONG KONG")
 

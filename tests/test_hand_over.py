@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ def test_what_is_not_installed_is_named(url: str, needs: str, monkeypatch: pytes
         raise ImportError(needs)
 
     monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    monkeypatch.setitem(sys.modules, "paramiko", None)
     protocol = url.split(":", maxsplit=1)[0]
     with pytest.raises(SettingError, match=rf'{protocol}:// needs {needs}.*pip install "habitue\[{protocol}\]"'):
         Folder.at(url)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pypdfium2
 import pytest
 from fontTools.ttLib import TTFont
 
+from habitue.binding import blanked, extracted
 from habitue.errors import SettingError
 from habitue.letter_previews import preview_letter
 from habitue.letters import FONTS, Press, write_letters
@@ -113,6 +116,104 @@ def test_every_font_is_in_the_file_and_can_be_read_out(bound: pypdf.PdfReader) -
         assert "/ToUnicode" in font
 
 
+def elements(node: Any) -> Iterator[Any]:
+    """All structure elements from here down, in the order in which they are read."""
+    node = node.get_object()
+    if not isinstance(node, dict):
+        return
+    if "/S" in node:
+        yield node
+    kids = node.get("/K", [])
+    for child in kids if isinstance(kids, list) else [kids]:
+        yield from elements(child)
+
+
+def content_of(element: Any) -> Iterator[tuple[Any, int]]:
+    """What of which page an element itself holds: of its own page a number, of another one page and number."""
+    for kid in element["/K"]:
+        kid = kid.get_object()
+        if isinstance(kid, int):
+            yield element["/Pg"], kid
+        elif kid.get("/Type") == "/MCR":
+            yield kid["/Pg"], kid["/MCID"]
+
+
+def check_tags(reader: pypdf.PdfReader) -> list[Any]:
+    """Each run of a page's content that is no ornament has its element, and each element its page (14.7.4.4); returns
+    the elements."""
+    root = reader.trailer["/Root"]["/StructTreeRoot"]
+    found = list(elements(root))
+    assert [one["/S"] for one in found].count("/Document") == 1
+    nums: list[Any] = []
+    for leaf in root["/ParentTree"].get("/Kids", [root["/ParentTree"]]):
+        leaf = leaf.get_object()
+        if "/Limits" in leaf:
+            assert leaf["/Limits"] == [leaf["/Nums"][0], leaf["/Nums"][-2]]
+        nums += leaf["/Nums"]
+    places, lists = nums[::2], nums[1::2]
+    assert places == sorted(set(places))
+    assert root["/ParentTreeNextKey"] > places[-1]
+    of_place = dict(zip(places, lists, strict=True))
+    for page in reader.pages:
+        content = page.get_contents()
+        marked = {int(number) for number in re.findall(rb"/MCID (\d+)", b"" if content is None else content.get_data())}
+        if "/StructParents" not in page:
+            assert not marked
+            continue
+        here = of_place[page["/StructParents"]].get_object()
+        assert marked == set(range(len(here)))
+        for number, one in enumerate(here):
+            assert (page, number) in content_of(one.get_object())
+            assert any(one.get_object() is known for known in found)
+    return found
+
+
+def test_a_lot_is_tagged_letter_by_letter(bound: pypdf.PdfReader) -> None:
+    """As PDF/UA-1 wants it: a language, headings, pictures with their words, nothing of the machine's read aloud."""
+    root = bound.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"] == "fr"
+    found = check_tags(bound)
+    assert [one["/S"] for one in found].count("/H1") == 5
+    figures = [str(one.get("/Alt")) for one in found if one["/S"] == "/Figure"]
+    assert sorted(figures) == sorted(
+        [f"TILLEUL-{number:04}" for number in range(5)] + ["Maison Tilleul", "Hélène Tilleul"] * 5
+    )
+
+
+def test_an_english_letter_says_so_where_the_shop_is_french(press: Press) -> None:
+    printed = press.print([letter(SHOP, 1), letter(SHOP, 2, copy="quarterly/regular_heavy.en.j2")])
+    found = list(elements(pypdf.PdfReader(io.BytesIO(printed.pdf)).trailer["/Root"]["/StructTreeRoot"]))
+    assert {one["/Lang"] for one in found if "/Lang" in one} >= {"en"}
+
+
+def test_one_letter_taken_out_of_a_lot_keeps_its_tags_and_a_blanked_one_loses_them(bound: pypdf.PdfReader) -> None:
+    bound.stream.seek(0)
+    lot = bound.stream.read()
+    alone = pypdf.PdfReader(io.BytesIO(extracted(lot, [5, 6])), strict=True)
+    assert {str(one["/Alt"]) for one in check_tags(alone) if "/Alt" in one} >= {"TILLEUL-0002", "Maison Tilleul"}
+    assert "TILLEUL-0002" in alone.pages[0].extract_text()
+    assert len(alone.pages) == 2
+    emptied = blanked(lot, [5, 6])
+    without = pypdf.PdfReader(io.BytesIO(emptied), strict=True)
+    codes = [str(one["/Alt"]) for one in check_tags(without) if str(one.get("/Alt")).startswith("TILLEUL")]
+    assert codes == ["TILLEUL-0000", "TILLEUL-0001", "TILLEUL-0003", "TILLEUL-0004"]
+    assert b"TILLEUL-0002" not in emptied
+    assert blanked(emptied, [5, 6]) == emptied
+
+
+def test_half_a_letter_comes_without_tags(tmp_path: Path) -> None:
+    long = replace(letter(SHOP), paragraphs=("Une phrase qui n’en finit pas. " * 100,) * 3)
+    write_letters(tmp_path / "lot.pdf", [long], Press(SHOP, on=ON))
+    lot = (tmp_path / "lot.pdf").read_bytes()
+    whole = pypdf.PdfReader(io.BytesIO(extracted(lot, range(1, 9))), strict=True)
+    assert len(whole.pages) > 2
+    check_tags(whole)
+    half = pypdf.PdfReader(io.BytesIO(extracted(lot, [2])), strict=True)
+    assert "/StructTreeRoot" not in half.trailer["/Root"]
+    assert "/StructParents" not in half.pages[0]
+
+
 def test_a_proof_can_be_read_aloud(press: Press) -> None:
     """PDF/UA-1: tagged, its language and title said, pictures with their words, the subject a heading."""
     zoe = letter(SHOP)
@@ -123,19 +224,9 @@ def test_a_proof_can_be_read_aloud(press: Press) -> None:
     assert root["/MarkInfo"]["/Marked"]
     assert root["/Lang"].startswith("fr")
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
-    tags, words = [], []
-
-    def walk(node: Any) -> None:
-        node = node.get_object()
-        if isinstance(node, dict):
-            tags.append(node.get("/S"))
-            words.append(node.get("/Alt"))
-            for child in node["/K"] if isinstance(node.get("/K"), list) else [node["/K"]] if "/K" in node else []:
-                walk(child)
-
-    walk(root["/StructTreeRoot"])
-    assert {"/H1", "/P", "/Figure"} <= set(tags)
-    assert {"Maison Tilleul", "Hélène Tilleul", zoe.offer_code} <= set(words)
+    found = check_tags(pypdf.PdfReader(io.BytesIO(pdf), strict=True))
+    assert {"/H1", "/P", "/Figure"} <= {one["/S"] for one in found}
+    assert {"Maison Tilleul", "Hélène Tilleul", zoe.offer_code} <= {one.get("/Alt") for one in found}
     text = pypdfium2.PdfDocument(pdf)[0].get_textpage().get_text_bounded()
     assert zoe.sequence not in text
 

@@ -77,6 +77,21 @@ def test_a_lot_holds_what_the_print_shop_needs_and_its_sums_are_right(house: Hou
     assert tuple(manifest(first)[0]) == COLUMNS
 
 
+def test_a_name_in_capitals_is_spoken_in_small_letters_and_addressed_in_capitals(house: House) -> None:
+    with house.engine.begin() as connection:
+        capitals = {"first_name": "ANNA", "last_name": "DE LA TOUR"}
+        connection.execute(update(customer).where(customer.c.customer_id == "anna").values(**capitals))
+    sent(house, planned(house))
+    (row,) = (
+        row for lot in lots_of(house) for row in manifest(lot) if customers_by_letter(house)[row["letter_id"]] == "anna"
+    )
+    assert row["l1"] == "MADAME ANNA DE LA TOUR"
+    (lot,) = (lot for lot in lots_of(house) if lot.name == row["lot"])
+    page = page_text(lot / f"{lot.name}.pdf", int(row["first_page"])).replace("\u00a0", " ")
+    assert "MADAME ANNA DE LA TOUR" in page
+    assert "Chère Madame de la Tour," in page
+
+
 def test_every_row_of_the_manifest_is_the_letter_on_its_page(house: House) -> None:
     house = with_inserts(house, A12=42.0, B7=2.5)
     sent(house, planned(house, inserts=("A12", "B7")))

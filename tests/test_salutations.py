@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from habitue.salutations import name, salutation
+from habitue.salutations import name, salutation, spoken
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,75 @@ def test_claude_durand_is_greeted_as_the_shop_knows_them(civility: str | None, l
 def test_hard_names_are_kept_as_their_bearers_write_them(family: str) -> None:
     assert salutation("M", "Jean", family, "fr", channel="letter") == f"Cher Monsieur\u00a0{family},"
     assert name("Jean", family) == f"Jean {family}"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("DURAND", "Durand"),
+        ("BURKE", "Burke"),
+        ("MCDONALD", "McDonald"),
+        ("MACRON", "Macron"),
+        ("O'BRIEN", "O'Brien"),
+        ("O’BRIEN", "O’Brien"),
+        ("DE LA TOUR", "de la Tour"),
+        ("DE L'ISLE", "de l'Isle"),
+        ("D'ORMESSON", "d'Ormesson"),
+        ("LELIÈVRE-D’ARÇON", "Lelièvre-d’Arçon"),
+        ("DUPONT DE NEMOURS", "Dupont de Nemours"),
+        ("LE GOFF", "Le Goff"),
+        ("LA ROCHE", "La Roche"),
+        ("L'HERMITE", "L'Hermite"),
+        ("N'DIAYE", "N'Diaye"),
+        ("DELL'ACQUA", "Dell'Acqua"),
+        ("VAN DER BERG", "Van der Berg"),
+        ("VAN 'T HOFF", "Van 't Hoff"),
+        ("TER HORST", "Ter Horst"),
+        ("VON DER LEYEN", "von der Leyen"),
+        ("NGUYEN VAN TAM", "Nguyen Van Tam"),
+        ("DA SILVA", "Da Silva"),
+        ("ORTEGA Y GASSET", "Ortega y Gasset"),
+        ("AL-HASSAN", "Al-Hassan"),
+        ("SAINT-EXUPÉRY", "Saint-Exupéry"),
+        ("ÇELİK", "Çelik"),
+        ("YİĞIT IŞIK", "Yiğıt Işık"),
+        ("ŁODARCZYK", "Łodarczyk"),
+        ("ИВАНОВ", "Иванов"),
+        ("GROẞMANN", "Großmann"),
+        ("VLK", "Vlk"),
+        ("NG", "Ng"),
+        ("DU", "Du"),  # nobody is a particle alone
+        ("X", "X"),
+        ("HENRY III", "Henry III"),
+        ("ΠΑΠΑΔΟΠΟΥΛΟΣ", "ΠΑΠΑΔΟΠΟΥΛΟΣ"),
+        ("山田", "山田"),
+        ("3", "3"),
+    ],
+)
+def test_a_family_name_in_capitals_is_spoken_as_one_writes_it(written: str, said: str) -> None:
+    assert spoken(written, family=True) == said
+    assert spoken(said, family=True) == said
+    assert salutation("MME", "Zoé", written, "fr", channel="letter") == f"Chère Madame\u00a0{said},"
+
+
+@pytest.mark.parametrize("kept", ["de La TOUR", "McDONALD", "Durand (née MARTIN)", "van den BERG", "durand"])
+def test_who_writes_small_letters_at_all_is_left_alone(kept: str) -> None:
+    assert spoken(kept, family=True) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("ZOÉ", "Zoé"),
+        ("JEAN-PIERRE", "Jean-Pierre"),
+        ("JC", "JC"),
+        ("J. P.", "J. P."),
+        ("MARIA DE JESUS", "Maria de Jesus"),
+    ],
+)
+def test_a_first_name_in_capitals_too_but_for_initials(written: str, said: str) -> None:
+    assert spoken(written) == said
+    assert name(written, "DURAND") == f"{said} Durand"
 
 
 def test_someone_known_by_first_name_only_is_greeted_by_it() -> None:

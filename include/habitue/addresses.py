@@ -380,6 +380,9 @@ def _abroad(
     zip_code = known.tidy_postcode(_tidy(postcode))
     if zip_code is None:
         raise AddressProblem("bad_postcode")
+    # NA with a postcode of Naples names a province and no town; Re with one of Verbania is a town.
+    if known.area(zip_code) == plain(town) != "":
+        raise AddressProblem("no_town")
     way = _tidy(street)
     if plain(way) in NOT_A_PLACE:
         raise AddressProblem("no_street")

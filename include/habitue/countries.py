@@ -102,7 +102,7 @@ def _areas(data: dict[str, Any]) -> tuple[tuple[str, re.Pattern[str]], ...]:
 def place_lines(known: Format, street: tuple[str, ...], postcode: str, town: str) -> tuple[str, ...]:
     """Street, town and postcode in the country's order; what is empty takes the punctuation before it along."""
     area = known.area(postcode)
-    if re.search(rf"(?<!\w){re.escape(area)}$", town) or area == town:
+    if re.search(rf"(?<!\w){re.escape(area)}$", town):
         area = ""
     if all("%C" not in line for line in known.lines):
         town, area = "", town

@@ -53,7 +53,7 @@ def open_service(settings: LetterSettings, *, password: str | None, letters: Pat
             )
         return LetterApi(settings.service.base_url, key=password, timeout=settings.service.timeout)
     if settings.hand_over is not None:
-        return Folder.at(settings.hand_over, password=password)
+        return Folder.at(settings.hand_over, password=password, host_key=settings.host_key)
     from fsspec.implementations.local import LocalFileSystem
 
     return Folder(LocalFileSystem(auto_mkdir=False), str(letters), letters.as_uri())
@@ -68,14 +68,20 @@ class Folder:
         self.address = address
 
     @classmethod
-    def at(cls, url: str, *, password: str | None = None) -> Folder:
+    def at(cls, url: str, *, password: str | None = None, host_key: str | None = None) -> Folder:
         """SettingError where what the address needs is not installed, and says what to install."""
         from fsspec.core import url_to_fs
 
         protocol = url.split("://", 1)[0]
-        options = {"password": password} if protocol == "sftp" and password else {}
         try:
-            files, root = url_to_fs(url, **options)
+            if protocol == "sftp":
+                from habitue.sftp import connected
+
+                files, root = connected(url, password=password, host_key=host_key)
+            else:
+                files, root = url_to_fs(url)
+        except SendError:
+            raise
         except ImportError:
             needed = NEEDS.get(protocol, protocol)
             raise SettingError(
@@ -125,7 +131,9 @@ class Folder:
         return "handed over" if self._read(self._done(lot_id)) is not None else "not there"
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Hangs up, where a connection is kept open."""
+        if (client := getattr(self.files, "client", None)) is not None:
+            client.close()
 
     def _done(self, name: str) -> str:
         return f"{self.root}/{name}/{name}.done"

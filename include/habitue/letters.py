@@ -318,7 +318,7 @@ class Press:
             return seen.pages - seen.is_blank(seen.pages)
 
     def _document(self, letters: Sequence[Letter], counts: Sequence[int]) -> bytes:
-        return bytes(self._compile(letters, counts, format="pdf", pdf_standards=self.standard, pdf_tags=False))
+        return bytes(self._compile(letters, counts, format="pdf", pdf_standards=self.standard, pdf_tags=True))
 
     def _sieve(self, letters: list[Letter], reason: str) -> tuple[list[Letter], list[tuple[str, str]]]:
         """From a batch that was refused: those that Typst takes, and those that it does not, found by halving."""
@@ -391,7 +391,7 @@ class Press:
 
     def _age(self) -> None:
         for _ in range(AGEING):
-            self._blank.compile(input=b"x", format="pdf")
+            self._blank.compile(input=b"", format="svg")
 
     def _letterhead(self) -> dict[str, Any]:
         shop, head = self.shop, self.shop.letterhead

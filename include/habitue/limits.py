@@ -142,6 +142,7 @@ class Retention(Strict):
     proof_years: ProofYears = Field(ProofYears(), description="after their erasure too, from the day it was recorded")
     raw_events_days: Count = Field(30, description="what providers posted, once applied; SendGrid repeats for a day")
     samples_days: Count = Field(30, description="pages and mails that show samples, and what was told to persons")
+    lots_days: Count = Field(365, description="the files of lots of letters, once handed over")
     leftovers_days: Count = Field(30, description="what nights and workers that came to nothing left behind")
 
 

@@ -15,7 +15,7 @@ from habitue.campaigns import Campaign, Offer
 from habitue.errors import LedgerError
 from habitue.facts import Facts, FactsFile
 from habitue.plans import Shard
-from habitue.salutations import name
+from habitue.salutations import name, spoken
 from habitue.shop import Shop
 from habitue.statements import statement
 from habitue.tables import Segment, State, message, run
@@ -133,8 +133,8 @@ def _connected(base: Engine | Connection) -> Iterator[Connection]:
 def _recipient(row: RowMapping, facts: Facts) -> Recipient:
     customer = {
         "civility": row["civility"],
-        "first_name": row["first_name"],
-        "last_name": row["last_name"],
+        "first_name": row["first_name"] and spoken(row["first_name"]),
+        "last_name": row["last_name"] and spoken(row["last_name"], family=True),
         "name": name(row["first_name"], row["last_name"]),
         "language": row["language"],
     }

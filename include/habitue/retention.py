@@ -15,9 +15,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from habitue import erasures
+from habitue import erasures, forgetting
 from habitue.erasures import Erased, Say
 from habitue.house import House
+from habitue.lots import lot_name
 from habitue.statements import statement
 
 EXPIRING = {
@@ -85,7 +86,11 @@ def retain(
         if not dry_run:
             for path in expired:
                 _remove(path)
+    past = list(_lots(house, datetime.combine(on - timedelta(days=kept.lots_days), time(), house.shop.tz)))
+    found.files["lots_days"] = len(past)
     if not dry_run:
+        for path in past:
+            _remove(path)
         found.erased = erasures.complete(house, at=at, ask_provider=ask_provider, say=say)
     return found
 
@@ -103,6 +108,18 @@ def _expired(out: Path, patterns: tuple[str, ...], until: datetime) -> Iterator[
             parts = [path, *path.rglob("*")] if path.is_dir() else [path]
             if max(part.stat().st_mtime for part in parts) < until.timestamp():
                 yield path
+
+
+def _lots(house: House, before: datetime) -> Iterator[Path]:
+    """The slips and folders of lots past their days, here; what lies at a print shop is a matter of the contract with
+    it. What says that a lot is whole comes first, so that nobody takes half a lot for one."""
+    with house.engine.connect() as connection:
+        rows = connection.execute(statement("retention/lots"), {"before": before}).all()
+    for run_id, number in rows:
+        made, handed_over = forgetting.run_path(house, run_id) / "letters", house.out / "letters"
+        name = lot_name(run_id, number)
+        places = (made / f"{name}.json", made / name, handed_over / name / f"{name}.done", handed_over / name)
+        yield from (path for path in places if path.exists())
 
 
 def _remove(path: Path) -> None:

@@ -201,19 +201,22 @@ class LetterServiceSettings(Strict):
 
 class LetterSettings(Strict):
     """How letters reach the print shop: at most `lot` in one PDF, into `hand_over` (file://, s3:// or sftp://; without
-    it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` stands in
-    README.txt."""
+    it the folder `letters` of the results) or to a letter service. `host_key`: the SFTP server's, as `ssh-keygen -lf`
+    shows it; without it known_hosts must name the server. `delimiter` of manifest.csv; `paper` stands in README.txt."""
 
     lot: int = Field(2000, ge=1, le=5000)
     delimiter: Literal[";", ","] = ";"
     paper: dict[Language, Words] = Field({"fr": "A4, 80 g/m², blanc", "en": "A4, 80 g/m², white"}, min_length=1)
     hand_over: str | None = Field(None, pattern=r"^(file:///|s3://|sftp://|memory://)[^?#]+$")
+    host_key: str | None = Field(None, pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")
     service: LetterServiceSettings | None = None
 
     @model_validator(mode="after")
     def _one_way_and_no_password(self) -> LetterSettings:
         if self.hand_over and self.service:
             raise ValueError("hand_over or service: lots take one way to the print shop")
+        if self.host_key and not (self.hand_over or "").startswith("sftp://"):
+            raise ValueError("host_key is an SFTP server's: it goes with hand_over sftp://…")
         if self.hand_over and re.match(r"\w+://[^/@]*:[^/@]*@", self.hand_over):
             raise ValueError("hand_over: no password in an address; set HABITUE_LETTERS_PASSWORD, or use a key")
         return self

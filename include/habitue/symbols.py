@@ -6,8 +6,12 @@ Made and read back by zxing-cpp.
 from __future__ import annotations
 
 import re
+from functools import cache
 from math import isqrt
 from typing import Any
+
+PIECE = 11
+"""Modules that are drawn at once: of so few there are 2,048 patterns, and each is worked out once for a process."""
 
 _DARK = re.compile(rb"\x00+")
 
@@ -36,8 +40,18 @@ def _svg(code: Any) -> tuple[int, str]:
     pixels = memoryview(image).tobytes()  # a byte a module, 0 is dark
     side = isqrt(len(pixels))
     bars = "".join(
-        f"M{bar.start()} {row}h{bar.end() - bar.start()}v1h-{bar.end() - bar.start()}z"
-        for row in range(side)
-        for bar in _DARK.finditer(pixels[row * side : (row + 1) * side])
+        f"M0 {row}{''.join(_bars(pixels[place : min(place + PIECE, end)]) for place in range(end - side, end, PIECE))}"
+        for row, end in enumerate(range(side, len(pixels) + 1, side))
     )
     return side, f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}"><path d="{bars}"/></svg>'
+
+
+@cache
+def _bars(modules: bytes) -> str:
+    """A piece of a row, drawn from its left end on; then the pen stands at its right end."""
+    drawn, at = "", 0
+    for bar in _DARK.finditer(modules):
+        wide = bar.end() - bar.start()
+        drawn += f"m{bar.start() - at} 0h{wide}v1h-{wide}z"
+        at = bar.start()
+    return f"{drawn}m{len(modules) - at} 0"
