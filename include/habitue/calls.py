@@ -15,13 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
 from babel.numbers import format_decimal
 
 from habitue.errors import TemplateError
+from habitue.kinds import Disposition as Disposition
+from habitue.kinds import Reason as Reason
 from habitue.shop import INCLUDE, Language, Shop, read_yaml
 from habitue.texts import LOCALES, Text, load_text, typography
 
@@ -31,39 +32,6 @@ BLOCKS = ("opening", "question", "offer", "goodbye", "refusal")
 """The parts of a script, in the order in which they are said."""
 WORDS = frozenset({"customer", "facts", "offer", "shop"})
 """What a script may speak of."""
-
-
-class Disposition(StrEnum):
-    """How a call ended. One of these must be chosen before the line is done."""
-
-    NO_ANSWER = "no_answer"
-    """nobody picked up: again after a day, in another slot, four tries in thirty days at most"""
-    BUSY = "busy"
-    """again after half an hour"""
-    VOICEMAIL_NOMSG = "voicemail_nomsg"
-    """a machine, no message left: as no answer"""
-    VOICEMAIL_LEFT = "voicemail_left"
-    """a message was left: as no answer"""
-    CALLBACK_AT = "callback_at"
-    """a day and a time were agreed, in lawful hours"""
-    CALLBACK_LATER = "callback_later"
-    """another time, none agreed"""
-    REACHED_COURTESY = "reached_courtesy"
-    """a good talk, nothing agreed"""
-    OFFER_ACCEPTED = "offer_accepted"
-    WILL_VISIT = "will_visit"
-    NOT_INTERESTED = "not_interested"
-    """stops the campaign for this customer"""
-    COMPLAINT = "complaint"
-    """opens a complaint; no marketing until it is settled"""
-    DO_NOT_CALL = "do_not_call"
-    """consent is taken back (R. 223-3): never again without a new one"""
-    BAD_NUMBER = "bad_number"
-    """out of service or a fax: the number is struck off"""
-    WRONG_PERSON = "wrong_person"
-    """the number is someone else's, and is struck off"""
-    DECEASED = "deceased"
-    """nothing is sent any more, by any channel"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +167,10 @@ def read_words(path: Path, language: Language) -> dict[str, Any]:
     return dict(typeset(read_yaml(path)))
 
 
+TO_FILL = ("disposition", "reason", "agent", "notes")
+"""What whoever works the list writes down, besides two moments."""
+MOMENTS = ("called_at", "callback")
+
 Cell = str | int | Decimal | date | None
 
 
@@ -218,6 +190,9 @@ def _cells(row: CallRow, shop: Shop) -> dict[str, Cell]:
         "script": row.script,
         "disposition": None,
         "reason": None,
+        "called_at": None,
+        "agent": None,
+        "callback": None,
         "notes": None,
         "id": row.message_id,
     }
@@ -277,6 +252,9 @@ class _Workbook:
         "script": 80,
         "disposition": 24,
         "reason": 20,
+        "called_at": 18,
+        "agent": 14,
+        "callback": 18,
         "notes": 40,
         "id": 14,
     }
@@ -307,6 +285,7 @@ class _Workbook:
         self.day = self.book.add_format({**body, "num_format": "dd/mm/yyyy", "align": "left"})
         self.money = self.book.add_format({**body, "num_format": _money_format(shop)})
         self.to_fill = self.book.add_format({**body, "bg_color": "#fdf6e3"})
+        self.moment = self.book.add_format({**body, "bg_color": "#fdf6e3", "num_format": "dd/mm/yyyy hh:mm"})
         self.small = self.book.add_format({**body, "font_size": 8, "font_color": "#8a8178"})
         self.heading = self.book.add_format(
             {
@@ -352,9 +331,8 @@ class _Workbook:
             "last_purchase": self.day,
             "consent_until": self.day,
             "value": self.money,
-            "disposition": self.to_fill,
-            "reason": self.to_fill,
-            "notes": self.to_fill,
+            **dict.fromkeys(TO_FILL, self.to_fill),
+            **dict.fromkeys(MOMENTS, self.moment),
             "id": self.small,
         }
         return shapes.get(name, self.plain)
