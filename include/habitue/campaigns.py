@@ -168,6 +168,14 @@ class Campaign(Strict):
     approval: Approval | None = Field(
         None, description="when a person must say yes; default, key by key: shop.yaml `approval`"
     )
+    response_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = Field(
+        None,
+        description="what customers buy on the run's day and so many days after it is its response; default: as long "
+        "as its offers hold, the longest of them",
+    )
+    until_purchase: bool = Field(
+        False, description="who buys after the plan is not written to or called any more; a follow-up always ends so"
+    )
     then: Then | None = Field(None, description="the next channel for those who were not reached")
     delivery: Literal["at_most_once", "at_least_once"] = Field(
         "at_most_once",
