@@ -73,10 +73,13 @@ def copy_answer(
         raise RuntimeError("the connection is closed")
     with tempfile.TemporaryDirectory() as folder:
         pipe = Path(folder) / "rows.csv"
-        with driver.cursor() as cursor, pipe.open("wb") as rows:
-            with cursor.copy("copy answer to stdout (format csv)") as copy:
-                for block in copy:
-                    rows.write(block)
+        with (
+            pipe.open("wb") as rows,
+            driver.cursor() as cursor,
+            cursor.copy("copy answer to stdout (format csv)") as copy,
+        ):
+            for block in copy:
+                rows.write(block)
         duck.execute(f"create or replace temp table {table} ({columns})")
         duck.execute(f"copy {table} from '{_quoted(str(pipe))}' (format csv, header false)")
     connection.execute(text("drop table answer"))

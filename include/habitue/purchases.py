@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from habitue.sources import STAGED
 from habitue.statements import source
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ RETURN_DAYS = 120
 """What is brought back so long after the end of a response window is still taken back; later, the figures stand."""
 
 
+NO_ORDERS = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in STAGED["orders"].items())
+
+
 @contextmanager
 def opened(orders: Sequence[Path], *, since: date) -> Iterator[duckdb.DuckDBPyConnection]:
     """The purchases since a day; `orders` are a snapshot's months."""
@@ -31,11 +35,12 @@ def opened(orders: Sequence[Path], *, since: date) -> Iterator[duckdb.DuckDBPyCo
         try:
             duck.execute("set enable_progress_bar = false")
             duck.execute("set preserve_insertion_order = false")
-            young = [path for path in orders if path.parent.name >= f"{since:%Y-%m}"] or list(orders[-1:])
-            lines = duck.read_parquet([str(path) for path in young], union_by_name=True)
-            if "offer_code" not in lines.columns:  # of before there were codes
-                lines = lines.project("*, cast(null as varchar) as offer_code")
-            lines.create_view("orders")
+            duck.execute(f"create view no_orders as select {NO_ORDERS} where false")
+            young = [str(path) for path in orders if path.parent.name >= f"{since:%Y-%m}"]
+            found = duck.read_parquet(young, union_by_name=True) if young else duck.view("no_orders")
+            if "offer_code" not in found.columns:  # of before there were codes
+                found = found.project("*, cast(null as varchar) as offer_code")
+            found.create_view("orders")
             duck.execute(source("credits/purchases"), {"since": since})
             yield duck
         finally:
