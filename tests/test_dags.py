@@ -14,7 +14,7 @@ from sqlalchemy import URL, Engine, text
 
 from conftest import ROOT
 
-TAGS = {"habitue", "base", "campaign", "broken", "image", "product"}
+TAGS = {"habitue", "base", "campaign", "broken", "image", "product", "outcomes"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_there_is_one_dag_for_the_base_and_one_for_each_campaign(dagbag) -> None
     follow_ups = {f"{path.stem}_then" for path in files if "\nthen:" in path.read_text("utf-8")}
     campaigns = {path.stem for path in files}
     assert {"quarterly_letter", "winback_calls"} <= campaigns
-    assert set(dagbag.dags) == campaigns | follow_ups | {"customer_base"}
+    assert set(dagbag.dags) == campaigns | follow_ups | {"customer_base", "outcomes"}
 
 
 def test_every_dag_has_an_owner_a_text_tags_and_retries_that_are_safe(dagbag) -> None:
@@ -67,6 +67,15 @@ def test_every_campaign_says_what_it_is_and_lets_nothing_leave_before_a_person_m
         assert above == {"plan", "render", "ask", "approve", "approve_second"}, name
         assert dag.get_task("deliver").trigger_rule == "all_success", name
         assert dag.get_task("report").upstream_task_ids == {"deliver"}, name
+
+
+def test_every_step_of_the_hourly_round_stands_for_itself(dagbag) -> None:
+    from habitue.gathering import STEPS
+
+    dag = dagbag.dags["outcomes"]
+    assert dag.task_ids == list(STEPS)
+    assert not any(task.upstream_task_ids or task.downstream_task_ids for task in dag.tasks)
+    assert dag.timetable.expression == "20 * * * *"
 
 
 def test_unpausing_never_sends_a_missed_quarter(dagbag) -> None:
@@ -119,7 +128,7 @@ def test_those_who_were_not_reached_get_a_dag_of_their_own_every_day() -> None:
         "assert bag.import_errors == {}, bag.import_errors\n"
         "dag = bag.dags['winback_calls_then']\n"
         "assert dag.timetable.expression == '0 8 * * *', dag.timetable\n"
-        "assert dag.dag_display_name == bag.dags['winback_calls'].dag_display_name + ' → email'\n"
+        "assert dag.dag_display_name == bag.dags['winback_calls'].dag_display_name + ' → call, email'\n"
         "from habitue.campaigns import find_campaign; from habitue.shop import load_shop\n"
         "found = find_campaign('winback_calls_then', load_shop())\n"
         "assert found == find_campaign('winback_calls', load_shop()).follow_up()\n"

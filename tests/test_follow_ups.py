@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 import yaml
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, text
 
 from conftest import ROOT
 from earlier_runs import earlier_message
@@ -18,20 +18,37 @@ from habitue.ledger import Outcome
 from habitue.outcomes import Event
 from habitue.plans import shards
 from habitue.statements import statement
-from habitue.tables import OutcomeKind, State, consent, message
-from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, ON, event, move_in
+from habitue.tables import OutcomeKind, State, consent, credit, message, segment
+from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, ON, event, move_in, standing
 from test_plans import CAPS, SHOP, campaign, left_out, planned, written_to
 
 CASES = sorted((ROOT / "tests" / "sql" / NOT_REACHED).glob("*.yaml"))
 
 
+CREDITED = {
+    "run_id": "spring:2026-10-01",
+    "customer_id": "a friend",
+    "order_id": "1",
+    "ordered_on": date(2026, 10, 3),
+    "rule": "offer_code",
+    "rules_version": "1",
+    "sold_cents": 0,
+    "returned_cents": 0,
+    "snapshot_id": "2026-10-10",
+    "known_at": AT,
+}
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_case(path: Path, base: Engine) -> None:
     case = yaml.safe_load(path.read_text("utf-8"))
-    asked = {"campaign": "spring", "after_days": 14, "on": case["day"]}
+    asked = {"campaign": "spring", "after_days": 14, "unanswered": case.get("unanswered", False), "on": case["day"]}
     with base.begin() as connection:
+        connection.execute(text("create temp view standing as select * from segment"))
+        for who, day in case.get("bought", {}).items():
+            connection.execute(insert(segment).values(standing(who, "lapsed", last=day)))
         for given in case["given"]:
-            earlier_message(
+            sent = earlier_message(
                 connection,
                 given.get("campaign", "spring"),
                 given.get("run", date(2026, 10, 1)),
@@ -42,6 +59,8 @@ def test_case(path: Path, base: Engine) -> None:
                     (kind, datetime.fromisoformat(at).replace(tzinfo=UTC)) for kind, at in given.get("outcomes", [])
                 ],
             )
+            for orders in [] if "credited" not in given else [1, given["credited"] - 1]:
+                connection.execute(insert(credit).values(**CREDITED, message_id=sent, orders=orders))
         found = connection.scalars(statement(f"audience/{NOT_REACHED}"), asked).all()
     assert sorted(found) == case["expect"]
 

@@ -5,7 +5,7 @@ Each takes the house and the moment, and returns counts and ids of runs only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from datetime import date, datetime
@@ -28,6 +28,9 @@ UNDER_WAY = (".part", ".tmp", ".filepart")
 """How a file's name ends that is still being written."""
 
 NOT_SET_UP: Mapping[str, Any] = {"skipped": "not set up"}
+
+
+Step = Callable[..., Mapping[str, Any]]
 
 
 def provider_events(house: House, *, at: datetime) -> Mapping[str, Any]:
@@ -139,3 +142,10 @@ def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
                 told["runs"] = responses.refresh(connection, duck, runs=house.out / "runs", about=about, at=at)
         connection.execute(update(snapshot).where(snapshot.c.snapshot_id == last["snapshot_id"]).values(gathered_at=at))
     return told
+
+
+STEPS: Mapping[str, Step] = {
+    step.__name__: step
+    for step in (provider_events, returned_mails, provider_suppressions, printer_files, credited_purchases)
+}
+"""The round, each step by its name."""
