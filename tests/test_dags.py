@@ -14,6 +14,8 @@ from sqlalchemy import URL, Engine, text
 
 from conftest import ROOT
 
+NOT_SET_UP = {"returned_mails", "provider_suppressions"}
+"""What the demonstration shop leaves out of the hourly round."""
 TAGS = {"habitue", "base", "campaign", "broken", "image", "product", "outcomes"}
 
 
@@ -150,7 +152,7 @@ def test_dag_files_parse_in_less_than_a_second_beyond_airflows_own() -> None:
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
-def test_all_three_dags_run_and_run_again_without_writing_to_anyone_twice(
+def test_all_dags_run_and_run_again_without_writing_to_anyone_twice(
     tmp_path: Path, exports: Path, base: Engine, server: URL
 ) -> None:
     """Every task of every DAG, as Airflow runs it, on a small shop; then all of them cleared and run again."""
@@ -177,7 +179,10 @@ def test_all_three_dags_run_and_run_again_without_writing_to_anyone_twice(
     rounds = json.loads(done.stdout.strip().splitlines()[-1])
     for states in rounds:
         for dag_id, tasks in states.items():
-            assert {state for found in tasks.values() for state in found} == {"success"}, (dag_id, tasks)
+            skipped = {name for name, found in tasks.items() if found == ["skipped"]}
+            assert skipped == (NOT_SET_UP if dag_id == "outcomes" else set())
+            others = [found for name, found in tasks.items() if name not in skipped]
+            assert {state for found in others for state in found} == {"success"}, (dag_id, tasks)
     assert len(rounds[0]["quarterly_letter"]["deliver"]) >= 2
     assert rounds[0] == rounds[1]
     with base.connect() as connection:
@@ -253,7 +258,7 @@ def test_a_campaign_keeps_to_the_clock_of_its_own_time_zone_and_its_follow_up_co
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip().splitlines()[-3:] == [
         "0 8 5 * * America/New_York Prendre des nouvelles",
-        "0 8 * * * America/New_York Prendre des nouvelles → email",
+        "0 8 * * * America/New_York Prendre des nouvelles → call, email",
         "0 8 1 1,4,7,10 * Europe/Paris La lettre de la saison",
     ]
 
