@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, text
 from earlier_runs import earlier_message, earlier_run
 from habitue import credits as book
 from habitue import purchases
+from habitue.statements import source
 from purchase_histories import Line
 from staged_base import SCHEMAS
 
@@ -163,12 +164,17 @@ def desk(migrated: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def enter(desk: Connection, folder: Path, lines: list[Line], night: int) -> book.Credited:
-    file = folder / "9999" / "lines.parquet"
+def written(folder: Path, lines: list[Line]) -> Path:
+    """A month's file of the lake."""
+    file = folder / "9999-12" / "lines.parquet"
     file.parent.mkdir(exist_ok=True)
     pq.write_table(pa.Table.from_pylist([line.row() for line in lines], schema=SCHEMAS["orders"]), file)
+    return file
+
+
+def enter(desk: Connection, folder: Path, lines: list[Line], night: int) -> book.Credited:
     about: dict[str, Any] = {**ABOUT, "snapshot_id": f"{night:03}"}
-    with purchases.opened([file], since=FIRST) as duck:
+    with purchases.opened([written(folder, lines)], since=FIRST) as duck:
         return book.enter(desk, duck, about=about, at=AT)
 
 
@@ -186,7 +192,30 @@ def standing(desk: Connection) -> dict[Entry, tuple[UUID, str, int, int]]:
     return {(row.customer_id, row.order_id): (row.message_id, row.rule, row.sold, row.returned) for row in whole}
 
 
-@settings(max_examples=12)
+@settings(max_examples=40)
+@given(MESSAGES, LINES)
+def test_each_purchase_is_the_message_s_that_one_would_reckon_by_hand(
+    tmp_path_factory: pytest.TempPathFactory, messages: list[Sent], lines: list[Line]
+) -> None:
+    ours = {UUID(int=number): one for number, one in enumerate(messages)}
+    with purchases.opened([written(tmp_path_factory.mktemp("lines"), lines)], since=FIRST) as duck:
+        duck.execute(f"create temp table sent ({book.SENT})")
+        for message_id, one in ours.items():
+            if one.state not in ("planned", "cancelled"):
+                duck.execute("insert into sent values (?, ?, ?, ?, ?, ?, ?, ?, ?)", known_of(message_id, one))
+        found = duck.sql(source("credits/wanted")).fetchall()
+    assert len({(row[2], row[3]) for row in found}) == len(found), "a purchase is credited twice"
+    assert {(row[2], row[3]): (row[0], *row[5:]) for row in found} == reckoned(ours, lines)
+
+
+def known_of(message_id: UUID, one: Sent) -> list[Any]:
+    ends = [one.on + timedelta(days=days) for days in (WINDOW, CODE_WINDOW)]
+    counts = one.state == "accepted" and not one.bounced
+    left = one.left_at.astimezone(PARIS).replace(tzinfo=None)
+    return [message_id, f"c{one.campaign}:{one.on}", one.who, one.code, left, one.on, *ends, counts]
+
+
+@settings(max_examples=4)
 @given(MESSAGES, LINES, st.integers(1, 2), st.randoms(use_true_random=False))
 def test_the_book_is_what_one_would_reckon_by_hand_however_the_news_came(
     desk: Connection, tmp_path_factory: pytest.TempPathFactory, messages: list[Sent], lines: list[Line], nights: int,
