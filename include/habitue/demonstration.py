@@ -31,6 +31,8 @@ WAITING = "private_event"
 PEOPLE = {"admin": "admin", "anna": "viewer", "ben": "viewer", "marc": "viewer"}
 """Who may log in to the demonstration's Airflow: anna and ben ring customers, marc reads the figures (see access in
 shop.yaml)."""
+FORM = 2
+"""Of the demonstration shop's exports; those of another are made anew."""
 PID_FILE = Path("var") / "up.pid"
 
 
@@ -74,7 +76,8 @@ def make_shop(folder: Path, progress: Progress) -> None:
     """The demonstration shop's exports, unless they are there already."""
     from habitue.demo_shop import write_shop
 
-    if (folder / "made.json").exists():
+    made = folder / "made.json"
+    if made.exists() and json.loads(made.read_text()).get("form") == FORM:
         return
     task = progress.add_task("making the demonstration shop", total=DEMO_CUSTOMERS)
     counts = write_shop(
@@ -84,7 +87,7 @@ def make_shop(folder: Path, progress: Progress) -> None:
         until=date(2026, 9, 30),
         on_progress=lambda done: progress.update(task, completed=done),
     )
-    (folder / "made.json").write_text(json.dumps(counts, indent=1))
+    made.write_text(json.dumps({"form": FORM, **counts}, indent=1))
     progress.update(task, completed=DEMO_CUSTOMERS)
 
 

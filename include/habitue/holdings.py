@@ -66,6 +66,12 @@ TABLES = {
     "hold": Rows("customer_id", stay="hold_id reason opened_at opened_by closed_at closed_by"),
     "erasure": Rows("customer_id", stay="rule reason ordered_by ordered_at done provider finished_at"),
     "outcome": Rows("message_id", stay="outcome_id kind occurred_at recorded_at source source_key reason"),
+    # A purchase is the shop's own record, under the number: without it the sums of past runs would change.
+    "credit": Rows(
+        "customer_id",
+        stay="credit_id message_id run_id order_id ordered_on rule rules_version orders sold_cents returned_cents "
+        "snapshot_id known_at",
+    ),
     "lot_letter": Rows("message_id", emptied="letter_mark", stay="lot_id seq first_page pages"),
     "preference": Rows("customer_id", emptied="language", stay="preference_id fewer since"),
     "call_line": Rows(
@@ -101,7 +107,7 @@ TABLES = {
 }
 
 FREE_TABLES = {
-    "snapshot": "snapshot_id taken_on manifest_sha256 loaded_at",
+    "snapshot": "snapshot_id taken_on manifest_sha256 loaded_at gathered_at",
     "run": "run_id campaign on_date snapshot_id campaign_sha256 template_sha256 package_version seed settings audience "
     "planned held_out excluded planned_at number shop files audience_sha256 content_sha256 cost_micros "
     "approvals_needed deliver_until state state_reason state_by state_at judged_from",
@@ -109,6 +115,8 @@ FREE_TABLES = {
     "audience_sha256 content_sha256",
     "approval": "approval_id run_id step decision said_by said_at audience_sha256 content_sha256",
     "lot": "lot_id run_id number made_at reason made_by pdf_sha256 handed_over_at handed_over_to provider_id",
+    "response": "response_id run_id snapshot_id known_at until closed treated scope segment channel arm customers "
+    "buyers orders sold_cents returned_cents squares margin_cents",
     "event_key": "key event",
     "mail_day": "day mails",
     "stop": "stop_id reason said_by said_at lifted_by lifted_at",
@@ -168,6 +176,7 @@ HOLDINGS = (
     Holding("mails", ("emails/*.eml",), persons.mails, forgetting.mails),
     Holding("calls", ("calls/*.csv", "calls/*.xlsx"), persons.calls, forgetting.calls),
     Holding("facts", ("runs/*/facts.parquet",), persons.facts, nothing_to),
+    Holding("responses", ("runs/*/responses.parquet",), persons.responses, nothing_to),
     Holding("journal", ("runs/*/claims/*.log",), persons.journal, nothing_to),
     Holding("samples", ("rehearsals/*.html", "emails/samples/*", "previews/*"), nothing_of, forgetting.samples),
     Holding("dossiers", ("persons/*.json",), nothing_of, forgetting.dossiers),
@@ -185,6 +194,8 @@ FREE_FILES = {
     "lake/snapshots/*/validation.json": "counts by rule",
     "lake/snapshots/*/erasures.json": "how many were erased, and when",
     "work/*.json": "counts, and the settings of a night",
+    "returns/inbox/done/*": "what became of which letter: ids",
+    "returns/inbox/*": "the printer's own files, until they are taken in",
     "summary.json": "counts",
     "validation.html": "counts by rule",
     "site.json": "settings of this machine",

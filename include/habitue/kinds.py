@@ -95,6 +95,15 @@ class OutcomeKind(StrEnum):
     """the call list ended before anybody rang"""
 
 
+class CreditRule(StrEnum):
+    """Why a purchase is credited to a message (`credits`)."""
+
+    OFFER_CODE = "offer_code"
+    """it was made with the message's code, by whomever"""
+    LAST_MESSAGE = "last_message"
+    """the buyer's last message that had left, in whose response window it lies"""
+
+
 class Hold(StrEnum):
     """Why a customer is left in peace by every campaign, until somebody closes it."""
 

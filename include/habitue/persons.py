@@ -130,6 +130,16 @@ def facts(who: Person) -> Row:
     return found
 
 
+def responses(who: Person) -> Row:
+    """What they bought in each run's response window, also where they were held out."""
+    runs = who.house.out / "runs"
+    return {
+        str(path.relative_to(runs)): rows
+        for path in sorted(runs.glob("*/*/responses.parquet"))
+        if (rows := _rows([path], who.customer_id))
+    }
+
+
 def quarantine(who: Person) -> Row:
     """Rows of the tables that the shop mends."""
     found = {}

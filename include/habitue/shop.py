@@ -202,7 +202,9 @@ class LetterServiceSettings(Strict):
 class LetterSettings(Strict):
     """How letters reach the print shop: at most `lot` in one PDF, into `hand_over` (file://, s3:// or sftp://; without
     it the folder `letters` of the results) or to a letter service. `host_key`: the SFTP server's, as `ssh-keygen -lf`
-    shows it; without it known_hosts must name the server. `delimiter` of manifest.csv; `paper` stands in README.txt."""
+    shows it; without it known_hosts must name the server. `delimiter` of manifest.csv; `paper` stands in README.txt.
+    `returns`: the folder into which printer and post put what they tell (docs/letters.md); without it `returns/inbox`
+    of the results."""
 
     lot: int = Field(2000, ge=1, le=5000)
     delimiter: Literal[";", ","] = ";"
@@ -210,6 +212,7 @@ class LetterSettings(Strict):
     hand_over: str | None = Field(None, pattern=r"^(file:///|s3://|sftp://|memory://)[^?#]+$")
     host_key: str | None = Field(None, pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")
     service: LetterServiceSettings | None = None
+    returns: Path | None = None
 
     @model_validator(mode="after")
     def _one_way_and_no_password(self) -> LetterSettings:

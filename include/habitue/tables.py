@@ -21,6 +21,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     SmallInteger,
     Table,
     Text,
@@ -34,6 +35,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from habitue.kinds import Apart as Apart
 from habitue.kinds import Audited as Audited
 from habitue.kinds import Channel as Channel
+from habitue.kinds import CreditRule as CreditRule
 from habitue.kinds import Disposition as Disposition
 from habitue.kinds import Hold as Hold
 from habitue.kinds import LineStatus as LineStatus
@@ -71,6 +73,7 @@ snapshot = Table(
     Column("taken_on", Date, nullable=False),
     Column("manifest_sha256", Text, nullable=False),
     Column("loaded_at", DateTime(timezone=True), nullable=False),
+    Column("gathered_at", DateTime(timezone=True), comment="when its purchases were credited"),
     comment="published customer bases that were loaded here",
 )
 
@@ -352,6 +355,61 @@ outcome = Table(
     UniqueConstraint("source", "source_key"),
     Index("ix_outcome_message_id", "message_id"),
     comment="what came of messages after they left; append-only",
+)
+
+credit = Table(
+    "credit",
+    metadata,
+    Column("credit_id", BigInteger, Identity(), primary_key=True),
+    Column("message_id", Uuid, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False, comment="who bought: not always whom the message was for"),
+    Column("order_id", Text, nullable=False),
+    Column("ordered_on", Date, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("rules_version", Text, nullable=False),
+    Column("orders", SmallInteger, nullable=False, comment="1 credited, 0 its amounts change, -1 taken back"),
+    Column("sold_cents", BigInteger, nullable=False, comment="the change in what was paid for goods"),
+    Column("returned_cents", BigInteger, nullable=False, comment="the change in what was paid back, above 0"),
+    Column("snapshot_id", Text, nullable=False, comment="the customer base that told it"),
+    Column("known_at", DateTime(timezone=True), nullable=False),
+    one_of("rule", CreditRule),
+    CheckConstraint("orders between -1 and 1", name="orders"),
+    Index("ix_credit_run_id", "run_id"),
+    Index("ix_credit_order_id", "order_id"),
+    comment="purchases credited to messages, a book of changes: append-only, sums count, see `credits`",
+)
+
+response = Table(
+    "response",
+    metadata,
+    Column("response_id", BigInteger, Identity(), primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("snapshot_id", Text, nullable=False, comment="the customer base that told it"),
+    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("until", Date, nullable=False, comment="the last day of orders in it, at most the window's"),
+    Column("closed", Boolean, nullable=False, comment="the whole window is in it"),
+    Column("treated", Boolean, nullable=False, comment="planned to be written to; false: held out"),
+    Column("scope", Text, comment="of those held out: campaign, or shop"),
+    Column("segment", Text, nullable=False),
+    Column("channel", Text, nullable=False, comment="planned, or that would have been used"),
+    Column("arm", Text, comment="of an A/B test; null for those held out"),
+    Column("customers", Integer, nullable=False),
+    Column("buyers", Integer, nullable=False),
+    Column("orders", Integer, nullable=False),
+    Column("sold_cents", BigInteger, nullable=False, comment="what was paid for goods within the window"),
+    Column("returned_cents", BigInteger, nullable=False, comment="of it, what was paid back since, above 0"),
+    Column("squares", Numeric, nullable=False, comment="sum over customers of (sold - returned)², in cents²"),
+    Column("margin_cents", BigInteger, comment="the shop's gross margin of it; null: the shop says none"),
+    one_of("segment", Segment),
+    one_of("channel", Channel),
+    CheckConstraint("scope in ('campaign', 'shop')", name="scope"),
+    UniqueConstraint(
+        *("run_id", "snapshot_id", "treated", "scope", "segment", "channel", "arm"),
+        name="uq_response_figure",
+        postgresql_nulls_not_distinct=True,
+    ),
+    comment="what everyone of a run bought in its window, written to or held out, whatever arrived; append-only",
 )
 
 preference = Table(
