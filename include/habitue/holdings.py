@@ -87,6 +87,8 @@ FREE_TABLES = {
     "lot": "lot_id run_id number made_at reason made_by pdf_sha256 handed_over_at handed_over_to provider_id",
     "event_key": "key event",
     "mail_day": "day mails",
+    "figure": "figure_id name span starts ends part other value of rule snapshot_id told_at",
+    "figure_rule": "rule means since",
     "stop": "stop_id reason said_by said_at lifted_by lifted_at",
     "alembic_version": "version_num",
 }

@@ -138,3 +138,14 @@ class ReturnReason(StrEnum):
     UNCLAIMED = "unclaimed"
     DECEASED = "deceased"
     OTHER = "other"
+
+
+class Span(StrEnum):
+    """What a figure is told of."""
+
+    DAY = "day"
+    """how things stood when it ended"""
+    QUARTER = "quarter"
+    """of the calendar, whole or up to the snapshot's day"""
+    YEAR = "year"
+    """the twelve months up to a day"""
