@@ -140,6 +140,21 @@ class ReturnReason(StrEnum):
     OTHER = "other"
 
 
+class Audited(StrEnum):
+    """What the audit trail keeps of those who handle personal data."""
+
+    SEARCHED = "searched"
+    """looked for somebody; what was typed is not kept"""
+    VIEWED = "viewed"
+    """a customer's page, a card of the call desk, a sample addressed to somebody"""
+    EXPORTED = "exported"
+    """took people's data out as a file"""
+    CHANGED = "changed"
+    """recorded a consent, a withdrawal, a complaint or its end in somebody's name"""
+    ERASED = "erased"
+    """had somebody forgotten"""
+
+
 class Span(StrEnum):
     """What a figure is told of."""
 
