@@ -135,7 +135,10 @@ def write(connection: Connection, cells: Sequence[Cell], *, rule: str, snapshot_
             "value bigint, of bigint) on commit drop"
         )
     )
-    with connection.connection.driver_connection.cursor().copy("copy incoming_figure from stdin") as copy:
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise RuntimeError("the connection is closed")
+    with driver.cursor() as cursor, cursor.copy("copy incoming_figure from stdin") as copy:
         for cell in cells:
             copy.write_row(astuple(cell))
     connection.execute(text("analyze incoming_figure"))

@@ -98,12 +98,17 @@ def refresh(house: House, *, at: datetime, snapshot: Snapshot | None = None) -> 
                 f"figures are told by snapshot {last} already; those of {found.id} are older and would undo them"
             )
         complaints = _complaints(connection, house, found.on)
-    with _opened(found, settings, memory_limit=MEMORY) as base:
-        cells = base.figures(complaints)
+    cells = work_out(found, settings, complaints)
     with house.engine.begin() as connection:
         figures.keep_rule(connection, rule, means, at=at)
         told = figures.write(connection, cells, rule=rule, snapshot_id=found.id, at=at)
     return Refreshed(found.id, rule, len(cells), told)
+
+
+def work_out(snapshot: Snapshot, settings: SegmentSettings, complaints: Sequence[tuple[date, int]] = ()) -> list[Cell]:
+    """Every cell of every figure from the snapshot's orders; `complaints`: how many were recorded on which days."""
+    with _opened(snapshot, settings) as base:
+        return base.figures(complaints)
 
 
 def _complaints(connection: Connection, house: House, on: date) -> list[tuple[date, int]]:
@@ -136,7 +141,7 @@ def rows_behind(
             yield list(asked.keys()), asked
         return
     settings = SegmentSettings(**snapshot.manifest["settings"]["segments"])
-    with _opened(snapshot, settings, until=ends, memory_limit=MEMORY) as base:
+    with _opened(snapshot, settings, until=ends) as base:
         base.lay_out(Period(span, starts, ends, True, True))
         found = base.con.execute(
             f"SELECT * FROM ({sql_text(question)}) ORDER BY customer_id",  # noqa: S608
@@ -151,16 +156,14 @@ def _fetched(found: Any, most: int = 10_000) -> Iterator[Sequence[Any]]:
 
 
 @contextmanager
-def _opened(
-    snapshot: Snapshot, settings: SegmentSettings, *, until: date | None = None, memory_limit: str
-) -> Iterator[_Base]:
+def _opened(snapshot: Snapshot, settings: SegmentSettings, *, until: date | None = None) -> Iterator[_Base]:
     """DuckDB with the tables `people`, `days` and `ever` (empty); its spill folder is gone afterwards."""
     import duckdb
 
     with (
         tempfile.TemporaryDirectory(prefix=".trends-", dir=snapshot.root) as spill,
         duckdb.connect(
-            config={"temp_directory": spill, "preserve_insertion_order": False, "memory_limit": memory_limit}
+            config={"temp_directory": spill, "preserve_insertion_order": False, "memory_limit": MEMORY}
         ) as con,
     ):
         con.read_parquet(str(snapshot.customers)).create_view("customers")
