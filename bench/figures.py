@@ -4,8 +4,8 @@
 
 Each runs in a process of its own, on the long-tailed orders of `bench.segments`. Counted is the work from the files to
 the cells, without imports, and the process' peak memory. `--large` adds twice as many lines of twice as many
-customers, without pandas. Targets: 20,000,000 lines in under 60 s on two cores; under the limit of memory whatever the size;
-the same cells as pandas.
+customers, without pandas. Targets: 20,000,000 lines in under 60 s on two cores; under the limit of memory whatever the
+size; the same cells as pandas.
 """
 
 from __future__ import annotations

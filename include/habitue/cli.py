@@ -15,6 +15,7 @@ from rich.console import Console
 from habitue import (
     cli_campaigns,
     cli_events,
+    cli_figures,
     cli_holds,
     cli_letters,
     cli_messages,
@@ -44,6 +45,7 @@ cli_holds.mount(app)
 cli_letters.mount(app)
 app.command()(cli_public.public)
 cli_events.mount(app)
+cli_figures.mount(app)
 cli_returns.mount(app)
 cli_privacy.mount(app)
 app.command()(cli_trace.explain)

@@ -27,7 +27,7 @@ from sqlalchemy import Connection
 
 from habitue import figures
 from habitue.errors import LedgerError
-from habitue.figures import FIGURES, Cell
+from habitue.figures import FIGURES, Cell, Told
 from habitue.house import House
 from habitue.kinds import Span
 from habitue.lake import Snapshot
@@ -56,6 +56,10 @@ QUESTIONS = ("size", "spend", "tier_size", "tier_spend", "curve", "slowing", "mo
 MADE_BY = ("trends/people", "trends/days", "trends/ever", "trends/known", "trends/standing", "trends/behind",
            "trends/crossed", "trends/steps", "segment/thresholds", "segment/segments",
            "audience/slowing_down", "figures/complaints")  # fmt: skip
+
+
+FROM_GROUP_TO_GROUP = ("movement", "attrition", "retention")
+"""Figures that are only told where the groups of both ends are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +95,22 @@ def refresh(house: House, *, at: datetime, snapshot: Snapshot | None = None) -> 
     found = snapshot or house.last_snapshot(at.astimezone(house.shop.tz).date())
     settings = house.shop.segments
     rule, means = rule_of(settings)
+    if told_later(house, found):
+        raise LedgerError(f"figures of a later snapshot than {found.id} are told already: the past is not rewritten")
     with house.engine.connect() as connection:
-        last = figures.last_snapshot(connection, rule)
-        if last is not None and last > found.id:
-            raise LedgerError(
-                f"figures are told by snapshot {last} already; those of {found.id} are older and would undo them"
-            )
         complaints = _complaints(connection, house, found.on)
     cells = work_out(found, settings, complaints)
     with house.engine.begin() as connection:
         figures.keep_rule(connection, rule, means, at=at)
         told = figures.write(connection, cells, rule=rule, snapshot_id=found.id, at=at)
     return Refreshed(found.id, rule, len(cells), told)
+
+
+def told_later(house: House, snapshot: Snapshot) -> bool:
+    """Whether figures of a later snapshot are told: the past is not told backwards."""
+    with house.engine.connect() as connection:
+        last = figures.last_snapshot(connection, rule_of(house.shop.segments)[0])
+    return last is not None and last > snapshot.id
 
 
 def work_out(snapshot: Snapshot, settings: SegmentSettings, complaints: Sequence[tuple[date, int]] = ()) -> list[Cell]:
@@ -118,34 +126,27 @@ def _complaints(connection: Connection, house: House, on: date) -> list[tuple[da
 
 @contextmanager
 def rows_behind(
-    house: House,
-    snapshot: Snapshot,
-    name: str,
-    *,
-    span: Span,
-    starts: date,
-    ends: date,
-    part: str = "",
-    other: str = "",
+    house: House, cell: Told, *, first: bool = False
 ) -> Iterator[tuple[list[str], Iterable[Sequence[Any]]]]:
-    """The rows behind one cell of a figure, as that snapshot has them: columns and rows, customers by their number.
+    """The rows behind one cell, from the snapshot that told it last (or first): columns and rows, customers by
+    their number.
 
     For marketing ops: a manager sees the figure alone. It reads the snapshot's orders, for some seconds where there are
     millions.
     """
-    question = FIGURES[name].rows
+    question = FIGURES[cell.name].rows
     if question == "figures/complaints_behind":
-        given = {"zone": house.shop.timezone, "starts": starts, "ends": ends}
+        given = {"zone": house.shop.timezone, "starts": cell.starts, "ends": cell.ends}
         with house.engine.connect() as connection:
             asked = connection.execute(statement(question), given)
             yield list(asked.keys()), asked
         return
-    settings = SegmentSettings(**snapshot.manifest["settings"]["segments"])
-    with _opened(snapshot, settings, until=ends) as base:
-        base.lay_out(Period(span, starts, ends, True, True))
+    snapshot = house.lake.snapshot(cell.first_snapshot_id if first else cell.snapshot_id)
+    with _opened(snapshot, house.shop.segments, until=cell.ends) as base:
+        base.lay_out(Period(Span(cell.span), cell.starts, cell.ends, cell.name in FROM_GROUP_TO_GROUP, True))
         found = base.con.execute(
             f"SELECT * FROM ({sql_text(question)}) ORDER BY customer_id",  # noqa: S608
-            {"part": part, "other": other},
+            {"part": cell.part, "other": cell.other},
         )
         yield [column[0] for column in found.description], _fetched(found)
 
