@@ -169,7 +169,7 @@ people = some.lists(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(lines=people, lapsed=some.sampled_from([180, 365]))
 def test_movement_adds_up_to_the_sizes_at_both_ends(
     tmp_path_factory: pytest.TempPathFactory, lines: list[Line], lapsed: int

@@ -242,17 +242,17 @@ class _Base:
             self.con.execute(f"INSERT INTO steps {sql_text('trends/steps')}", {"ends": period.ends})
 
     def lay_out(self, period: Period) -> None:
-        """The table `behind`: everyone before and after that period."""
+        """The view `behind`: everyone before and after that period."""
         before = self._standing(period.starts) if period.known and period.span is not Span.DAY else "nobody"
         after = self._standing(period.ends)
         self.con.execute(
             f"CREATE OR REPLACE VIEW standing_before AS SELECT * FROM {before};"  # noqa: S608
             f"CREATE OR REPLACE VIEW standing_after AS SELECT * FROM {after}"
         )
-        self.con.execute(
-            f"CREATE OR REPLACE TABLE behind AS {sql_text('trends/behind')}",
-            {"starts": period.starts, "ends": period.ends},
-        )
+        # A view, so that each question reads no more of it than it asks; it can't have parameters.
+        days = {"$starts": f"DATE '{period.starts}'", "$ends": f"DATE '{period.ends}'"}
+        asked = re.sub(r"\$\w+", lambda name: days[name[0]], sql_text("trends/behind"))
+        self.con.execute(f"CREATE OR REPLACE VIEW behind AS {asked}")
 
     def _standing(self, day: date) -> str:
         """The table with where everyone stood on that day. Days are asked for in order of time."""
