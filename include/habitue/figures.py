@@ -44,7 +44,8 @@ class Definition(Strict):
 
     def said(self, language: str, rule: Mapping[str, Any]) -> Saying:
         """In that language, with the rule's own numbers."""
-        known = {**rule["segments"], **rule["slowing_down"]}
+        heavy = round(100 * (1 - rule["segments"]["heavy_percentile"]))
+        known = {**rule["segments"], **rule["slowing_down"], "heavy_share": heavy}
         saying: Saying = getattr(self, language)
         return Saying(**{name: value.format(**known) for name, value in saying.model_dump().items()})
 

@@ -31,6 +31,12 @@ CARDS = (
 JUDGED = ("attrition", "complaints")
 """Rates that are held against earlier years."""
 
+YOUNG = 30
+"""Days into a quarter before which the last whole one is shown: of a quarter just begun there is nothing to say yet."""
+
+MOVES = 7
+"""Movements that stand beside the picture."""
+
 A_YEAR = 5
 """Points of a year of history: the day itself and the ends of the four quarters before it."""
 
@@ -45,16 +51,19 @@ class Card:
     judgement: Judgement | None
 
     @property
+    def rises(self) -> bool | None:
+        """Whether it is higher than a year before; None where nothing can be said, or it is the same."""
+        if self.now is None or self.before is None or self.now.amount is None or self.before.amount is None:
+            return None
+        return None if self.now.amount == self.before.amount else self.now.amount > self.before.amount
+
+    @property
     def news(self) -> str:
         """`good`, `bad`, `even`, or `` where there is nothing to hold it against, or neither way is good."""
         better = FIGURES[self.name].better
-        if self.now is None or self.before is None or self.now.amount is None or self.before.amount is None:
-            return ""
-        if self.now.amount == self.before.amount:
-            return "even"
-        if better == "neither":
-            return ""
-        return "good" if (self.now.amount > self.before.amount) == (better == "up") else "bad"
+        if self.rises is None:
+            return "even" if self.now and self.before and self.now.amount == self.before.amount else ""
+        return "" if better == "neither" else "good" if self.rises == (better == "up") else "bad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +84,20 @@ class Headlines:
     on: date
     """the snapshot's day"""
     since: date
-    """the last quarter's end before it: movement is since then"""
+    """a quarter's end before it: groups and movement are held against that day"""
+    until: date
+    """the last day of the movement: the snapshot's, or the end of the last whole quarter"""
     cards: Sequence[Card]
     groups: Sequence[Group]
     movement: Sequence[Told]
     restated: int
     """figures of the last two years that were told otherwise at first"""
+
+    @property
+    def moves(self) -> list[Told]:
+        """The largest movements from one group to another, new customers among them."""
+        moved = [one for one in self.movement if one.part != one.other and one.value]
+        return sorted(moved, key=lambda one: -one.value)[:MOVES]
 
     @property
     def alerts(self) -> list[Card]:
@@ -93,20 +110,22 @@ def headlines(connection: Connection, shop: Shop) -> Headlines | None:
     on = figures.last_day(connection, rule)
     if on is None:
         return None
-    since = quarter_before(on)
+    until = on if (on - quarter_before(on)).days >= YOUNG else quarter_before(on)
+    since = quarter_before(until)
     ends = [on]
     while len(ends) < A_YEAR:
         ends.append(quarter_before(ends[-1]))
-    days = {*ends, *(years_before(day, years) for day in (on, since) for years in range(YEARS + 1))}
+    days = {*ends, *(years_before(day, years) for day in (on, until) for years in range(YEARS + 1))}
     names = ["size", "spend", "movement", *(name for name, _ in CARDS)]
     found = figures.told(connection, rule, names, ends=sorted(days))
     return Headlines(
         rule=rule,
         on=on,
         since=since,
-        cards=[_card(found, name, span, on) for name, span in CARDS],
-        groups=[group for name in FIVE if (group := _group(found, name, ends))],
-        movement=[one for one in found if (one.name, one.span, one.ends) == ("movement", Span.QUARTER, on)],
+        until=until,
+        cards=[_card(found, name, span, until if span is Span.QUARTER else on) for name, span in CARDS],
+        groups=[group for name in FIVE if (group := _group(found, name, ends, since))],
+        movement=[one for one in found if (one.name, one.span, one.ends) == ("movement", Span.QUARTER, until)],
         restated=sum(one.restated for one in found),
     )
 
@@ -126,12 +145,12 @@ def judged(now: Told, found: Iterable[Told]) -> Judgement | None:
     return judge((now.value, now.of), [(one.value, one.of) for one in past if one])
 
 
-def _group(found: Sequence[Told], name: str, ends: Sequence[date]) -> Group | None:
+def _group(found: Sequence[Told], name: str, ends: Sequence[date], since: date) -> Group | None:
     sizes = {one.ends: one for one in found if (one.name, one.part) == ("size", name)}
     spend = next((one for one in found if (one.name, one.part, one.ends) == ("spend", name, ends[0])), None)
     if ends[0] not in sizes or spend is None:
         return None
-    before = sizes.get(ends[1])
+    before = sizes.get(since)
     history = [sizes[day] for day in reversed(ends) if day in sizes]
     change = sizes[ends[0]].value - before.value if before else None
     return Group(Segment(name), sizes[ends[0]], spend, change, history)

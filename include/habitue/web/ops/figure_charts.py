@@ -18,6 +18,12 @@ SCALES = {"money": 100, "average_money": 100, "share": 0.01}
 MOST_LINES = 2
 """More parts than these are shown stacked, one on the other: groups make a whole."""
 
+NUMBERS = {
+    "en": "format(datum.value, ',.4~f')",
+    "fr": "replace(replace(format(datum.value, ',.4~f'), /,/g, '\u202f'), '.', ',')",
+}
+"""How an axis writes numbers, by language."""
+
 Points = Sequence[tuple[date, float, str]]
 """(day, value, part)"""
 
@@ -37,7 +43,7 @@ def history(points: Points, title: str, says: str, unit: str, shop: str) -> Mark
         "field": "value",
         "type": "quantitative",
         "title": unit or None,
-        "axis": {"tickCount": 5},
+        "axis": {"tickCount": 5, "labelExpr": NUMBERS[known.language]},
         "scale": {"zero": True},
     }
     return _svg(values, mark, encoding, 240, title, says, known)
@@ -58,7 +64,7 @@ def _bars(parts: Sequence[str], shades: Sequence[str]) -> tuple[dict[str, Any], 
         "type": "nominal",
         "title": None,
         "scale": {"domain": list(parts), "range": list(shades[: len(parts)])},
-        "legend": {"orient": "bottom", "columns": 3},
+        "legend": {"orient": "bottom", "columns": 2, "columnPadding": 60},
     }
     encoding = {
         "x": {"field": "day", "type": "ordinal", "title": None, "axis": axis},

@@ -114,7 +114,7 @@ def one_figure(name: str, here: Here, span: Span | None = None, ends: Day = None
         last=last,
         found_spans=[(one, here.say(SPANS[one])) for one in spans],
         span=chosen,
-        drawn=_drawn(here, name, ours, said.name),
+        drawn=_drawn(here, name, found if name == "curve" else ours, said.name),
         label=lambda part: part_name(here, name, part),
         told_on=lambda cell: date.fromisoformat(cell.first_snapshot_id),
         **{**said_of_figures(here), "rows": lambda cell: _rows_of(here, cell)},
@@ -148,7 +148,7 @@ def _shown(here: Visit, name: str, found: Sequence[Told], ours: Sequence[Told], 
         matrix = (["new", *FIVE], FIVE, cells)
         return {**_NOTHING, "matrix": matrix, "labels": labels, "day": day, "flow": flow, "crossed": cells}
     if name == "cohorts":
-        cells = {(one.part, one.other): one for one in ours}
+        cells = {(one.part, one.other): one for one in ours if one.ends == quarter_end(one.ends)}
         rows, columns = sorted({part for part, _ in cells}, reverse=True), sorted({other for _, other in cells})
         return {**_NOTHING, "matrix": (rows, columns, cells)}
     parts = PARTS.get(name) or sorted({one.part for one in ours})
@@ -196,6 +196,8 @@ def _definition(name: str) -> Definition:
 
 def _drawn(here: Visit, name: str, ours: Sequence[Told], title: str) -> Markup | None:
     """The history as a chart; None where a table says it better, or of fewer than two points."""
+    if ours and ours[0].span == Span.QUARTER:  # one that is under way would look like a fall
+        ours = [one for one in ours if one.ends == quarter_end(one.ends)]
     if name in ("movement", "cohorts") or len({one.ends for one in ours}) < 2:
         return None
     shop = as_read_in(here.shop, here.language)

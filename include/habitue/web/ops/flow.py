@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 760, 430
-LEFT, RIGHT, NODE = 210, 538, 12
+WIDTH, HEIGHT = 800, 430
+LEFT, RIGHT, NODE = 236, 560, 12
 LEAST = 34
 """Room for a group's two lines of words, however few are in it."""
 
