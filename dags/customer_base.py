@@ -1,6 +1,7 @@
 """# The customer base, every night
 
-The shop's customers, orders and consents, as of last night: **extract → validate → segment → publish → load**.
+The shop's customers, orders and consents, as of last night:
+**extract → validate → segment → publish → load → figures**.
 
 - Bad rows go to quarantine, each with its reason, and the night goes on.
 - A bad batch (a key that is not unique, orders in the future, amounts that jumped) stops the night before anything is
@@ -65,7 +66,13 @@ def customer_base() -> None:
 
         return steps.load(wiring.house(), wiring.run_day(get_current_context()), at=wiring.now())
 
-    chain(extract(), validate(), segment(), publish(), load())
+    @task
+    def figures() -> Any:
+        from habitue import customer_base as steps
+
+        return steps.figures(wiring.house(), wiring.run_day(get_current_context()), at=wiring.now())
+
+    chain(extract(), validate(), segment(), publish(), load(), figures())
 
 
 customer_base()

@@ -16,6 +16,7 @@ from habitue import (
     cli_calls,
     cli_campaigns,
     cli_events,
+    cli_figures,
     cli_holds,
     cli_letters,
     cli_messages,
@@ -46,6 +47,7 @@ cli_letters.mount(app)
 cli_calls.mount(app)
 app.command()(cli_public.public)
 cli_events.mount(app)
+cli_figures.mount(app)
 cli_returns.mount(app)
 cli_privacy.mount(app)
 app.command()(cli_trace.explain)

@@ -119,6 +119,8 @@ FREE_TABLES = {
     "buyers orders sold_cents returned_cents squares margin_cents",
     "event_key": "key event",
     "mail_day": "day mails",
+    "figure": "figure_id name span starts ends part other value of rule snapshot_id told_at",
+    "figure_rule": "rule means since",
     "stop": "stop_id reason said_by said_at lifted_by lifted_at",
     "alembic_version": "version_num",
 }

@@ -243,3 +243,14 @@ class LineStatus(StrEnum):
     """tried in vain until the list ended, or as often as the law allows"""
     RELEASED = "released"
     """the list ended before anybody tried"""
+
+
+class Span(StrEnum):
+    """What a figure is told of."""
+
+    DAY = "day"
+    """how things stood when it ended"""
+    QUARTER = "quarter"
+    """of the calendar, whole or up to the snapshot's day"""
+    YEAR = "year"
+    """the twelve months up to a day"""

@@ -70,7 +70,7 @@ def count(number: int, language: str) -> str:
 
 def percent(share: float, language: str) -> str:
     """A share of 1 with one decimal: `12,3 %`, `12.3%`."""
-    written = format_decimal(round(100 * share, 1), format="#,##0.0", locale=LOCALES[language])
+    written = format_decimal(round(100 * share, 1) or 0.0, format="#,##0.0", locale=LOCALES[language])
     return f"{written}{NARROW}%" if language == "fr" else f"{written}%"
 
 

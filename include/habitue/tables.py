@@ -44,6 +44,7 @@ from habitue.kinds import Reason as Reason
 from habitue.kinds import ReturnReason as ReturnReason
 from habitue.kinds import RunState as RunState
 from habitue.kinds import Segment as Segment
+from habitue.kinds import Span as Span
 from habitue.kinds import State as State
 from habitue.kinds import SuppressionReason as SuppressionReason
 
@@ -652,4 +653,33 @@ targeted_offer = Table(
     UniqueConstraint("attempt_id"),
     Index("ix_targeted_offer_campaign", "campaign", "queued_at"),
     comment="offers that answer a reason for leaving, for the campaign of that name to take up; append-only",
+)
+
+figure = Table(
+    "figure",
+    metadata,
+    Column("figure_id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("span", Text, nullable=False),
+    Column("starts", Date, nullable=False, comment="the day before the period's first one"),
+    Column("ends", Date, nullable=False, comment="its last day"),
+    Column("part", Text, nullable=False, comment="the group, the tier, the cohort; empty: of all"),
+    Column("other", Text, nullable=False, comment="the group moved to, the quarters since"),
+    Column("value", BigInteger, nullable=False, comment="customers, visits or cents"),
+    Column("of", BigInteger, nullable=False, comment="of how many"),
+    Column("rule", Text, nullable=False, comment="figure_rule"),
+    Column("snapshot_id", Text, nullable=False, comment="from whose orders it was worked out"),
+    Column("told_at", DateTime(timezone=True), nullable=False),
+    one_of("span", Span),
+    Index("ix_figure_cell", "rule", "name", "span", "ends"),
+    comment="figures of the customer base as they were told; append-only, the last row counts and the first is shown",
+)
+
+figure_rule = Table(
+    "figure_rule",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("means", JSONB, nullable=False, comment="the thresholds, and the hash of the questions asked"),
+    Column("since", DateTime(timezone=True), nullable=False),
+    comment="the versions of the rules that figures were told by",
 )
