@@ -38,20 +38,22 @@ class _Duck:
 
     def __init__(self, duck: Any) -> None:
         self._duck = duck
+        self._holds = False
 
     def execution_options(self, **_: Any) -> _Duck:
         return self
 
     def scalar(self, clause: Any, given: Mapping[str, Any]) -> Any:
-        return self._ask(clause, given).fetchone()[0]
+        return self._ask(clause, given).fetchall()[0][0]
 
     def execute(self, clause: Any, given: Mapping[str, Any]) -> _Rows:
         return _Rows(self._ask(clause, given))
 
     def _ask(self, clause: Any, given: Mapping[str, Any]) -> Any:
         asked = _OURS.sub(r"$\1", str(clause.text))
-        if "held" in given:
+        if "held" in given and not self._holds:
             self._duck.register("held", _table(given["held"]))
+            self._holds = True
         return self._duck.execute(asked, {name: given[name] for name in set(_NAMES.findall(asked))})
 
 
