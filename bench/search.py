@@ -22,31 +22,10 @@ from typing import Any
 from sqlalchemy import URL, Engine, text
 
 CUSTOMERS = int(os.environ.get("BENCH_CUSTOMERS", "1000000"))
-ASKED = 100
+ASKED = 40
 ON = date(2026, 10, 1)
 AT = datetime(2026, 10, 1, 8, tzinfo=UTC)
-SYLLABLES = [
-    "ba",
-    "ri",
-    "lon",
-    "de",
-    "mar",
-    "chet",
-    "ol",
-    "vi",
-    "gue",
-    "tou",
-    "ran",
-    "pé",
-    "sac",
-    "nou",
-    "fir",
-    "ler",
-    "mi",
-    "qui",
-    "zan",
-    "dra",
-]
+SYLLABLES = [f"{first}{second}" for first in "bdlmr" for second in ("an", "e", "io", "ou")]
 
 PEOPLE = """
     with drawn as (
