@@ -203,6 +203,7 @@ FREE_FILES = {
     "site.json": "settings of this machine",
     "secret.key": "a key",
     "up.pid": "a process",
+    "persons/*.begun": "since when what is held on a number is being gathered; it goes when that is done",
     f"{FOLDER}/*": "while an erasure is under way; it goes when the last step is done",
     "shop/*": "the demonstration shop's own exports: a shop erases in its own system",
     "postgres/*": "the base, which stands above as tables",

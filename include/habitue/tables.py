@@ -109,6 +109,18 @@ customer = Table(
     Column("letter_mark", LargeBinary),
     Column("person_mark", LargeBinary, comment="keyed hash of name and e-mail: the same person under two numbers"),
     Column("mark_key", Text, comment="which key the marks were made with"),
+    # By what customers are found (`searches`): over the row itself, so that whoever writes one need not think of it.
+    # The last four are in the order of bytes, collation "C".
+    Index("ix_customer_search_words", text("search_words(first_name, last_name, city)"), postgresql_using="gin"),
+    Index("ix_customer_number_parts", text("number_parts(phone)"), postgresql_using="gin"),
+    Index("ix_customer_last_name", text('"left"(folded("left"(last_name, 80)), 80)')),
+    Index("ix_customer_email", text('"left"(address_value(email), 254)')),
+    Index("ix_customer_phone", text('"left"(phone, 20)')),
+    *(
+        Index(f"ix_customer_{barrier}", barrier, "customer_id", postgresql_where=text(f"{barrier} is not null"))
+        for barrier in ("letter_barrier", "email_barrier", "call_barrier")
+    ),
+    Index("ix_customer_id", text('"left"(lower(customer_id COLLATE pg_c_utf8), 80)')),
 )
 
 consent = Table(
@@ -534,6 +546,7 @@ audit = Table(
     Column("people", Integer, comment="how many people's data went out"),
     one_of("what", Audited),
     Index("ix_audit_customer_id", "customer_id"),
+    Index("ix_audit_at", text("at DESC NULLS LAST"), "audit_id"),
     comment="who saw, took out or had forgotten whose data; append-only",
 )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from fastapi import APIRouter
 
 from habitue.house import House
-from habitue.web.ops import figures, files, front, home, runs
+from habitue.web.ops import customer_acts, customers, figures, files, front, home, problems, runs, trail
 from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
 
@@ -17,6 +17,6 @@ def router(house: Callable[[], House], now: Callable[[House], datetime], visitor
     """All routes. `house` and `now` are asked at each request; `visitor` is a dependency of FastAPI that says who asks:
     the guard before these routes has let them in."""
     routes = APIRouter(route_class=Page, dependencies=[arriving(house, now, visitor)])
-    for part in (front, files, runs, home, figures):
+    for part in (front, home, figures, runs, customers, customer_acts, problems, trail, files):
         routes.include_router(part.routes)
     return routes

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastapi.responses import FileResponse, Response
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from starlette.background import BackgroundTask
 
 from habitue.calls import Cell, cell_text, write_table
@@ -148,7 +149,7 @@ class Listing:
         it needs besides; `parameters`: those of the question."""
         sort, descending = self._order(asked)
         filters = [self._filter(here, one, asked) for one in self.filters]
-        with here.house.engine.connect() as connection:
+        with self.connected(here) as connection:
             where, bound = self._where(filters)
             counting = text(f"select count(*) from ({source(self.sql)}\n) t {where}")  # noqa: S608 - files and keys of ours
             total = int(connection.scalar(counting, {**parameters, **bound}) or 0)
@@ -196,10 +197,15 @@ class Listing:
         shop = as_read_in(here.shop, here.language)
         with tempfile.NamedTemporaryFile(prefix="habitue-", suffix=f".{kind}", delete=False) as made:
             file = Path(made.name)
-        with here.house.engine.connect().execution_options(yield_per=2_000) as connection:
-            found = connection.execute(
-                text(f"{self._select(where)} {self._by(sort, descending)} limit {MOST_ROWS}"), {**parameters, **bound}
-            ).mappings()
+        with self.connected(here) as connection:
+            found = (
+                connection.execution_options(yield_per=2_000)
+                .execute(
+                    text(f"{self._select(where)} {self._by(sort, descending)} limit {MOST_ROWS}"),
+                    {**parameters, **bound},
+                )
+                .mappings()
+            )
             cells = ([_cell(here, column, row[column.key]) for column in self.columns] for row in found)
             rows = (write_table if kind == "csv" else write_sheet)(file, titles, cells, shop=shop)
         if self.personal:
@@ -208,11 +214,15 @@ class Listing:
             file, filename=f"{self.name}-{here.at:%Y-%m-%d}.{kind}", background=BackgroundTask(file.unlink)
         )
 
+    def connected(self, here: Visit) -> AbstractContextManager[Any]:
+        """Where the question is asked."""
+        return here.house.engine.connect()
+
     def _select(self, where: str) -> str:
         return f"select * from ({source(self.sql)}\n) t {where}"  # noqa: S608 - files and keys of ours
 
     def _rows(
-        self, connection: Connection, where: str, bound: Mapping[str, Any], sort: str, descending: bool, page: int
+        self, connection: Any, where: str, bound: Mapping[str, Any], sort: str, descending: bool, page: int
     ) -> Sequence[Row]:
         places = {"listing_limit": self.a_page, "listing_offset": (page - 1) * self.a_page}
         asked = f"{self._select(where)} {self._by(sort, descending)} limit :listing_limit offset :listing_offset"

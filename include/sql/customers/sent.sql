@@ -1,0 +1,12 @@
+-- What was ever written to or rung up for this customer, and what came of it?
+-- What else was said to her belongs here as a further `union all` with the same columns.
+select m.message_id::text as what, coalesce(m.settled_at, r.planned_at) as at, m.channel, m.run_id,
+    r.settings -> 'title' as title, m.template, m.state, m.reason,
+    coalesce(
+        (select json_agg(json_build_array(o.kind, o.occurred_at, o.reason) order by o.occurred_at, o.outcome_id)
+        from outcome o where o.message_id = m.message_id),
+        '[]'
+    )::text as outcomes
+from message m
+join run r using (run_id)
+where m.customer_id = :customer_id
