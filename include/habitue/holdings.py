@@ -85,6 +85,9 @@ FREE_TABLES = {
     "audience_sha256 content_sha256",
     "approval": "approval_id run_id step decision said_by said_at audience_sha256 content_sha256",
     "lot": "lot_id run_id number made_at reason made_by pdf_sha256 handed_over_at handed_over_to provider_id",
+    "dag_run": "dag_id dag_run_id run_id seen_at",
+    "funnel": "run_id segment channel arm held_out excluded planned waiting in_hand cancelled refused unknown accepted "
+    "no_news failed arrived opened clicked objected cost_micros spent_micros counted_at",
     "event_key": "key event",
     "mail_day": "day mails",
     "stop": "stop_id reason said_by said_at lifted_by lifted_at",
