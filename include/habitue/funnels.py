@@ -6,12 +6,12 @@ shows what was counted last and says when.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
 from habitue.statements import statement
 from habitue.tables import funnel as funnels
@@ -92,7 +92,7 @@ class Funnel:
         found: dict[str, list[Part]] = {}
         for part in self.parts:
             found.setdefault(getattr(part, what), []).append(part)
-        return {name: replace(total(some), **{what: name}) for name, some in found.items()}
+        return {name: total(some) for name, some in found.items()}
 
 
 def total(parts: Iterable[Part]) -> Part:
@@ -146,5 +146,5 @@ def refresh(engine: Engine, *, since: date, until: date, at: datetime) -> int:
     return len(found)
 
 
-def _part(row: Mapping[str, object]) -> Part:
-    return Part(**{field.name: row[field.name] for field in fields(Part)})  # type: ignore[arg-type]
+def _part(row: RowMapping) -> Part:
+    return Part(**{field.name: row[field.name] for field in fields(Part)})

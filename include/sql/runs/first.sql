@@ -1,0 +1,2 @@
+-- On which day did each campaign run first?
+select campaign, min(on_date) as first from run group by campaign
