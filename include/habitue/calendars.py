@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from habitue.campaigns import THEN, Campaign, campaign_files, load_campaign
+from habitue.campaigns import THEN, Campaign, campaign_files, read_campaign
 from habitue.errors import SettingError
 from habitue.schedules import MANUAL
 from habitue.shop import Shop
@@ -134,7 +136,8 @@ class Day:
     @property
     def narrow(self) -> bool:
         """Whether it speaks to some of its groups' customers only."""
-        return bool(self.campaign.audience.sql or self.campaign.audience.filters)
+        audience = self.campaign.audience
+        return bool(audience.sql) or audience.filters != type(audience.filters)()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ def calendar(engine: Engine, shop: Shop, span: Span, *, at: datetime) -> Calenda
     """Past runs and coming ones. A slot that has passed without a run is `missed` where it fell after the campaign's
     first run: before, there may have been no such campaign."""
     broken: dict[str, str] = {}
-    known = list(_campaigns(shop, broken))
+    known = list(campaigns(broken))
     today = at.astimezone(shop.tz).date()
     # Collisions across the border count too: as many days around as the longest pause.
     margin = timedelta(days=max((max(one.pause_days.values(), default=0) for one in known), default=0))
@@ -234,7 +237,7 @@ def collisions(days: Sequence[Day]) -> list[Collision]:
         rivals = [pair for second in live[place + 1 :] if (pair := _rivals(first, second))]
         for _, some in groupby(sorted(rivals, key=lambda pair: pair[0].campaign.name), lambda p: p[0].campaign.name):
             pairs = list(some)
-            channels = {channel for _, channel, _ in pairs for channel in channel}
+            channels = {channel for _, ways, _ in pairs for channel in ways}
             groups = {group for _, _, both in pairs for group in both}
             found.append(
                 Collision(
@@ -262,7 +265,8 @@ def _rivals(first: Day, second: Day) -> tuple[Day, set[Channel], set[Segment]] |
     if one.name.removesuffix(THEN) == two.name.removesuffix(THEN):
         return None
     apart = (second.on - first.on).days
-    channels, groups = set(), set()
+    channels: set[Channel] = set()
+    groups: set[Segment] = set()
     for group in set(one.groups) & set(two.groups):
         for way in two.treatment(group).ways:
             near = apart < two.pause_days.get(way.channel, 0)
@@ -272,16 +276,24 @@ def _rivals(first: Day, second: Day) -> tuple[Day, set[Channel], set[Segment]] |
     return (second, channels, groups) if groups else None
 
 
-def _campaigns(shop: Shop, broken: dict[str, str]) -> Iterator[Campaign]:
+def campaigns(broken: dict[str, str] | None = None) -> Iterator[Campaign]:
+    """The campaigns of the files, each with its follow-up; why one can't be read is put into `broken`."""
     for file in campaign_files():
         try:
-            found = load_campaign(file, shop)
+            found = _read(file, file.stat().st_mtime_ns)
         except SettingError as error:
-            broken[file.stem] = str(error)
+            if broken is not None:
+                broken[file.stem] = str(error)
             continue
         yield found
         if follow_up := found.follow_up():
             yield follow_up
+
+
+@lru_cache(maxsize=200)
+def _read(file: Path, written: int) -> Campaign:
+    """Once for each time that it was `written`."""
+    return read_campaign(file)
 
 
 def _runs(engine: Engine, span: Span, known: dict[str, Campaign]) -> tuple[list[Day], dict[str, date]]:
@@ -314,19 +326,15 @@ def _runs(engine: Engine, span: Span, known: dict[str, Campaign]) -> tuple[list[
 def _slots(campaign: Campaign, span: Span, shop: Shop, at: datetime, started: dict[str, date]) -> Iterator[Day]:
     """The days on which its schedule has it run; the shop's day, as a run has it."""
     start = max(span.first, started.get(campaign.name, at.astimezone(shop.tz).date()))
-    moment = datetime.combine(start, time(), shop.tz) - timedelta(seconds=1)
     last = None
-    while (slot := campaign.schedule.next_after(moment, shop.tz)) is not None:
-        moment, day = slot, slot.astimezone(shop.tz).date()
+    for slot in campaign.schedule.slots(datetime.combine(start, time(), shop.tz) - timedelta(seconds=1), shop.tz):
+        day = slot.astimezone(shop.tz).date()
         if day > span.last:
             return
-        if day == last:  # several times a day: a run a day
-            continue
-        last = day
-        if slot > at:
-            yield Day(campaign, day, "coming")
-        elif campaign.name in started and day > started[campaign.name]:
-            yield Day(campaign, day, "missed")
+        coming = slot > at
+        if day != last and (coming or day > started.get(campaign.name, day)):  # several times a day: a run a day
+            last = day
+            yield Day(campaign, day, "coming" if coming else "missed")
 
 
 def _reached(days: Sequence[Day], span: Span) -> Iterator[Reach]:

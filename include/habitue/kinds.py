@@ -138,3 +138,18 @@ class ReturnReason(StrEnum):
     UNCLAIMED = "unclaimed"
     DECEASED = "deceased"
     OTHER = "other"
+
+
+class Audited(StrEnum):
+    """What the audit trail keeps of those who handle personal data."""
+
+    SEARCHED = "searched"
+    """looked for somebody; what was typed is not kept"""
+    VIEWED = "viewed"
+    """a customer's page, a card of the call desk, a sample addressed to somebody"""
+    EXPORTED = "exported"
+    """took people's data out as a file"""
+    CHANGED = "changed"
+    """recorded a consent, a withdrawal, a complaint or its end in somebody's name"""
+    ERASED = "erased"
+    """had somebody forgotten"""

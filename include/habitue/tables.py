@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from habitue.kinds import Apart as Apart
+from habitue.kinds import Audited as Audited
 from habitue.kinds import Channel as Channel
 from habitue.kinds import Hold as Hold
 from habitue.kinds import OutcomeKind as OutcomeKind
@@ -491,4 +492,19 @@ funnel = Table(
     CheckConstraint("planned = waiting + in_hand + cancelled + refused + unknown + accepted", name="planned_adds_up"),
     CheckConstraint("accepted = no_news + failed + arrived", name="accepted_adds_up"),
     comment="how far each run has come, as it was counted last",
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("said_by", Text, nullable=False, comment="who was logged in"),
+    Column("what", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("subject", Text, comment="a list, a run, a file: a word of ours, never what somebody typed"),
+    Column("people", Integer, comment="how many people's data went out"),
+    one_of("what", Audited),
+    Index("ix_audit_customer_id", "customer_id"),
+    comment="who saw, took out or had forgotten whose data; append-only",
 )
