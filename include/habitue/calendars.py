@@ -300,7 +300,7 @@ def _runs(engine: Engine, span: Span, known: dict[str, Campaign]) -> tuple[list[
     """The runs of these days, with their campaigns as they were planned, and the first day of each campaign."""
     with engine.connect() as connection:
         rows = connection.execute(statement("runs/between"), {"first": span.first, "last": span.last}).all()
-        started = {row.campaign: row.first for row in connection.execute(statement("runs/first"))}
+        started = {row.campaign: row.first for row in connection.execute(statement("runs/campaigns"))}
     days = []
     for row in rows:
         try:

@@ -1,7 +1,7 @@
 """Funnels: how far a run has come, from its audience to what came of each message, by group, channel and arm.
 
-A small run is counted when it is looked at. A large one is counted by its report and by `refresh`, and kept: a page
-shows what was counted last and says when.
+What was counted is kept. A small run is counted anew whenever it is looked at, a large one by its report, by `refresh`
+and when a person asks: its page says when.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
+from habitue import ledger
 from habitue.statements import statement
 from habitue.tables import funnel as funnels
 from habitue.tables import run
@@ -80,8 +81,7 @@ COUNTS = tuple(field.name for field in fields(Part) if field.type == "int")
 @dataclass(frozen=True, slots=True)
 class Funnel:
     parts: Sequence[Part]
-    counted_at: datetime | None
-    """None: just now"""
+    counted_at: datetime
 
     @property
     def whole(self) -> Part:
@@ -103,19 +103,23 @@ def total(parts: Iterable[Part]) -> Part:
     return Part("", "", "", **sums)
 
 
-def funnel(engine: Engine, run_id: str) -> Funnel | None:
-    """Counted now where the run is small, else as it was counted last; None: not counted yet, or not planned."""
+def funnel(engine: Engine, run_id: str, *, at: datetime) -> Funnel | None:
+    """A small run is counted anew, a large one is shown as it was counted last. None: not counted yet, or not
+    planned."""
     with engine.connect() as connection:
         audience = connection.scalar(select(run.c.audience).where(run.c.run_id == run_id))
         if audience is None:
             return None
-        if audience <= LIVE:
-            return Funnel(count(connection, run_id), None)
-        kept = select(funnels).where(funnels.c.run_id == run_id)
-        rows = connection.execute(kept.order_by(funnels.c.segment, funnels.c.channel, funnels.c.arm)).mappings().all()
-    if not rows:
-        return None
-    return Funnel([_part(row) for row in rows], rows[0]["counted_at"])
+        if audience > LIVE:
+            return kept(connection, run_id)
+    return Funnel(keep(engine, run_id, at=at), at)
+
+
+def kept(connection: Connection, run_id: str) -> Funnel | None:
+    """As it was counted last."""
+    wanted = select(funnels).where(funnels.c.run_id == run_id)
+    rows = connection.execute(wanted.order_by(funnels.c.segment, funnels.c.channel, funnels.c.arm)).mappings().all()
+    return Funnel([_part(row) for row in rows], rows[0]["counted_at"]) if rows else None
 
 
 def count(connection: Connection, run_id: str) -> list[Part]:
@@ -126,6 +130,7 @@ def count(connection: Connection, run_id: str) -> list[Part]:
 def keep(engine: Engine, run_id: str, *, at: datetime) -> list[Part]:
     """Counts the run and keeps it."""
     with engine.begin() as connection:
+        ledger.lock(connection, f"habitue.funnel/{run_id}")
         parts = count(connection, run_id)
         connection.execute(delete(funnels).where(funnels.c.run_id == run_id))
         names = [field.name for field in fields(Part)]
