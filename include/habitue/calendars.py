@@ -7,11 +7,11 @@ first does not get the second. A gap is a group that nobody writes a letter to i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect, bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -30,7 +30,7 @@ Standing = Literal["past", "coming", "missed"]
 IN_A_ROW = 8
 """Days between two runs of a campaign that runs every day or week."""
 
-GROUPS = tuple(one for one in Segment if one is not Segment.PROSPECT)
+GROUPS: tuple[Segment, ...] = tuple(one for one in Segment if one is not Segment.PROSPECT)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -229,51 +229,53 @@ def calendar(engine: Engine, shop: Shop, span: Span, *, at: datetime) -> Calenda
 
 
 def collisions(days: Sequence[Day]) -> list[Collision]:
-    """Of days in order. Those that nothing leaves from collide with nothing; nor does a campaign with itself (it has
-    `rest_days`) or its follow-up (which is for whom it did not reach)."""
-    found: list[Collision] = []
-    live = [day for day in days if day.standing != "missed" and day.state is not RunState.CANCELLED]
-    for place, first in enumerate(live):
-        rivals = [pair for second in live[place + 1 :] if (pair := _rivals(first, second))]
-        for _, some in groupby(sorted(rivals, key=lambda pair: pair[0].campaign.name), lambda p: p[0].campaign.name):
-            pairs = list(some)
-            channels = {channel for _, ways, _ in pairs for channel in ways}
-            groups = {group for _, _, both in pairs for group in both}
-            found.append(
-                Collision(
-                    first,
-                    tuple(day for day, _, _ in pairs),
-                    tuple(one for one in Channel if one in channels),
-                    tuple(one for one in Segment if one in groups),
-                )
-            )
-    return list(_once(found))
+    """In order of their first day. Those that nothing leaves from collide with nothing; nor does a campaign with itself
+    (it has `rest_days`) or its follow-up (which is for whom it did not reach). Of a campaign that runs every day or
+    week, the first in a row of days that collide with the same campaign is told."""
+    lanes: dict[str, list[Day]] = {}
+    for day in days:
+        if day.standing != "missed" and day.state is not RunState.CANCELLED:
+            lanes.setdefault(day.campaign.name, []).append(day)
+    found = [one for first in lanes.values() for second in lanes.values() for one in _between(first, second)]
+    return sorted(found, key=lambda one: (one.first.on, one.first.campaign.name, one.second[0].campaign.name))
 
 
-def _once(found: Iterable[Collision]) -> Iterator[Collision]:
-    """Of a campaign that runs every day or week, the first in a row of days that collide with the same campaign."""
-    last: dict[tuple[str, str], date] = {}
-    for one in found:
-        pair = (one.first.campaign.name, one.second[0].campaign.name)
-        before, last[pair] = last.get(pair), one.first.on
-        if before is None or (one.first.on - before).days > IN_A_ROW:
-            yield one
+def _between(firsts: list[Day], seconds: list[Day]) -> Iterator[Collision]:
+    """Of one campaign's days and another's, both in order."""
+    one, two = firsts[-1].campaign, seconds[-1].campaign
+    pauses = _rivalry(one, two)
+    if not pauses:
+        return
+    longest, last = max(pause for pause, _ in pauses.values()), None
+    for first in firsts:
+        start = bisect(seconds, (first.on, one.name), key=lambda day: (day.on, two.name))
+        end = bisect_left(seconds, first.on + timedelta(days=longest), key=lambda day: day.on)
+        if start >= end:
+            continue
+        before, last = last, first.on
+        if before is not None and (first.on - before).days <= IN_A_ROW:
+            continue
+        apart = (seconds[start].on - first.on).days
+        near = {channel: groups for channel, (pause, groups) in pauses.items() if apart < pause}
+        groups = set().union(*near.values())
+        yield Collision(
+            first,
+            tuple(seconds[start:end]),
+            tuple(channel for channel in Channel if channel in near),
+            tuple(group for group in Segment if group in groups),
+        )
 
 
-def _rivals(first: Day, second: Day) -> tuple[Day, set[Channel], set[Segment]] | None:
-    one, two = first.campaign, second.campaign
+def _rivalry(one: Campaign, two: Campaign) -> dict[Channel, tuple[int, set[Segment]]]:
+    """By which channels both write to which groups, and the second's pause there."""
+    found: dict[Channel, tuple[int, set[Segment]]] = {}
     if one.name.removesuffix(THEN) == two.name.removesuffix(THEN):
-        return None
-    apart = (second.on - first.on).days
-    channels: set[Channel] = set()
-    groups: set[Segment] = set()
-    for group in set(one.groups) & set(two.groups):
-        for way in two.treatment(group).ways:
-            near = apart < two.pause_days.get(way.channel, 0)
-            if near and any(other.channel == way.channel for other in one.treatment(group).ways):
-                channels.add(way.channel)
-                groups.add(group)
-    return (second, channels, groups) if groups else None
+        return found
+    for channel, pause in two.pause_days.items():
+        groups = {group for group in GROUPS if _writes(one, group, channel) and _writes(two, group, channel)}
+        if pause and groups:
+            found[channel] = (pause, groups)
+    return found
 
 
 def campaigns(broken: dict[str, str] | None = None) -> Iterator[Campaign]:
@@ -338,13 +340,17 @@ def _slots(campaign: Campaign, span: Span, shop: Shop, at: datetime, started: di
 
 
 def _reached(days: Sequence[Day], span: Span) -> Iterator[Reach]:
-    writing = [day for day in days if day.standing != "missed" and day.state is not RunState.CANCELLED]
+    lanes: dict[str, list[Day]] = {}
+    for day in days:
+        if day.standing != "missed" and day.state is not RunState.CANCELLED:
+            lanes.setdefault(day.campaign.name, []).append(day)
     for quarter in span.quarters:
         for group in GROUPS:
             for channel in Channel:
-                found = [day for day in writing if day.on in quarter and _writes(day.campaign, group, channel)]
-                whole = tuple(sorted({day.on for day in found if not day.narrow}))
-                yield Reach(group, quarter, channel, whole, sum(day.narrow for day in found))
+                some = [lane for lane in lanes.values() if _writes(lane[-1].campaign, group, channel)]
+                found = [day for lane in some for day in lane if day.on in quarter]
+                whole, partly = ({day.on for day in found if day.narrow == narrow} for narrow in (False, True))
+                yield Reach(group, quarter, channel, tuple(sorted(whole)), len(partly))
 
 
 def _writes(campaign: Campaign, group: Segment, channel: Channel) -> bool:

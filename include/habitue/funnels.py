@@ -14,6 +14,7 @@ from typing import Literal
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
 from habitue import ledger
+from habitue.kinds import Channel, Segment
 from habitue.statements import statement
 from habitue.tables import funnel as funnels
 from habitue.tables import run
@@ -88,9 +89,10 @@ class Funnel:
         return total(self.parts)
 
     def by(self, what: By) -> dict[str, Part]:
-        """The sum of each group, channel or arm; what has none is under the empty name."""
+        """The sum of each group, channel or arm, in their order; what has none is under the empty name, last."""
+        order = {name: place for place, name in enumerate([*Segment, *Channel])}
         found: dict[str, list[Part]] = {}
-        for part in self.parts:
+        for part in sorted(self.parts, key=lambda part: (not getattr(part, what), order.get(getattr(part, what), 0))):
             found.setdefault(getattr(part, what), []).append(part)
         return {name: total(some) for name, some in found.items()}
 

@@ -50,7 +50,7 @@ def find(house: House, run_id: str, key: str) -> RunFile | None:
 
 def _lots(house: House, campaign: str, day: str) -> Iterator[RunFile]:
     made = house.out / "runs" / campaign / day / "letters"
-    for folder in sorted(made.glob(f"LOT-{campaign}-{day}-*")):
+    for folder in sorted(found for found in made.glob(f"LOT-{campaign}-{day}-*") if found.is_dir()):
         for path in sorted(folder.iterdir(), key=lambda path: (path.suffix != ".pdf", path.name)):
             if path.name == f"{folder.name}.pdf":
                 yield _file(folder.name, path, "letters")

@@ -208,12 +208,14 @@ def _writes(day: Day) -> bool:
 
 def _mark(here: Visit, span: Span, day: Day, collides: bool) -> Mark:
     shape = _standing(day)
-    said = f"{long_date(day.on, here.language)}, {titled(day.campaign, here)}: {standings(here)[shape]}"
+    said = [long_date(day.on, here.language), titled(day.campaign, here), standings(here)[shape]]
     if day.run_id:
-        said += f", {here.say('{n} messages', n=count(day.planned, here.language))}"
+        said.append(here.say("messages: {n}", n=count(day.planned, here.language)))
     if collides:
-        said += f", {here.say('collides')}"
-    return Mark(_place(day.on, span), shape, collides, said, here.url("runs", day.run_id) if day.run_id else None)
+        said.append(here.say("collides"))
+    return Mark(
+        _place(day.on, span), shape, collides, ", ".join(said), here.url("runs", day.run_id) if day.run_id else None
+    )
 
 
 def _standing(day: Day) -> str:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 
-from habitue import allowances, calendars, controls, dag_runs, doubts, funnels, overview
+from habitue import allowances, calendars, controls, dag_runs, doubts, funnels, overview, run_files
 from habitue.allowances import Used
 from habitue.campaigns import THEN
 from habitue.errors import LedgerError
@@ -126,6 +126,7 @@ def run(run_id: str, here: Here, request: Request) -> Response:
         table=PARTS.show(here, asked, action=here.url("runs", run_id), run_id=run_id),
         dag_runs=dag_runs.of_run(engine, run_id),
         follow_up=_follow_up(here, run_id),
+        files=run_files.files(here.house, run_id) if here.visitor.role is Role.OPS else [],
     )
 
 
@@ -205,18 +206,12 @@ def _back(here: Visit, run_id: str = "", after: str = "") -> Response:
 
 def _shown(view: RunView, shop: Shop, used: Used | None) -> dict[str, Any]:
     """What the page of one run shows, in order."""
-    order = {name: place for place, name in enumerate([*Segment, *Channel])}
-    parts = sorted(view.parts, key=lambda part: (order[part.segment], order[part.channel], part.arm))
-    seen = [state for state in State if any(state in part.states for part in parts)]
     return {
         "view": view,
         "line": view.line,
         "acts": _acts(view),
         "goes_on": used.goes_on(shop) if used and view.line.mails_waiting and view.line.shut is None else None,
         "used": used,
-        "parts": parts,
-        "states": seen,
-        "arms": any(part.arm for part in parts),
         "exclusions": [
             (rule, *rule_words(rule, shop.language), number)
             for rule, number in sorted(view.exclusions.items(), key=lambda one: (-one[1], one[0]))
@@ -269,7 +264,7 @@ def steps(of: Part) -> list[Step]:
     ]
     if of.opened or of.clicked:
         known.append(
-            Step("clicked", of.clicked, of.audience, of.arrived, (("wait", "opened", of.opened - of.clicked),))
+            Step("clicked", of.clicked, of.audience, of.arrived, (("wait", "not_clicked", of.arrived - of.clicked),))
         )
     return known
 
