@@ -9,6 +9,7 @@ KILLS ?= 100
 MESSAGES ?= 5000
 SENDER ?= both
 SEED ?= 1
+JOBS ?= auto
 export PYTHONWARNINGS := ignore::DeprecationWarning
 # Compiled modules are kept: without them every Airflow task compiles its imports again, some ten seconds each.
 export PYTHONDONTWRITEBYTECODE :=
@@ -36,8 +37,9 @@ up: .venv/.installed ## Airflow with its UI on the embedded database; Ctrl-C or 
 down: ## stop what `make up` started
 	@$(BIN)/habitue down
 
-test: .venv/.installed ## all tests, on a real PostgreSQL and a real Airflow
-	@$(BIN)/python -m pytest
+test: .venv/.installed ## all tests, on a real PostgreSQL and a real Airflow; JOBS=
+	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest -m alone
 
 crash: .venv/.installed ## kill workers, strike the database down, count what arrives; KILLS=, MESSAGES=, SENDER=, SEED=
 	@$(BIN)/python -m tests.crash --kills "$(KILLS)" --messages "$(MESSAGES)" --sender "$(SENDER)" --seed "$(SEED)"

@@ -224,6 +224,7 @@ def group(pid: int) -> int | None:
         return None
 
 
+@pytest.mark.alone
 def test_people_decide_and_nobody_is_written_to_twice(live: Live) -> None:
     """1. A backfill of July, a run that will be refused and the one that is told of here start together.
     2. The large one waits for two people. A stranger, a viewer and who is not assigned can't answer.

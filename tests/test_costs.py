@@ -110,6 +110,7 @@ def long_letter() -> Iterator[Path]:
     folder.rmdir()
 
 
+@pytest.mark.alone
 def test_a_long_letter_takes_more_sheets_and_weighs_more(long_letter: Path) -> None:
     campaign = shipped("winback_calls").model_dump()
     campaign["treatments"]["lapsed"]["ways"] = [{"channel": "letter", "template": "trial_of_costs/long"}]

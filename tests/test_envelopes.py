@@ -137,6 +137,7 @@ def spoil(press: Press, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
     broken.unlink()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

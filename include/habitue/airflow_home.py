@@ -12,10 +12,13 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from time import sleep
+from typing import Any
 
 from sqlalchemy import URL
 
@@ -24,6 +27,8 @@ from habitue.shop import INCLUDE
 
 ROOT = INCLUDE.parent
 TASK_END = re.compile(r"\[DAG TEST\] end task task_id=(\S+) map_index=(-?\d+)")
+Ask = Callable[..., dict[str, Any]]
+"""Method, path, body; the answer."""
 TASK_START = re.compile(r"\[DAG TEST\] starting task_id=(\S+) map_index=(-?\d+)")
 
 
@@ -34,6 +39,8 @@ class AirflowHome:
     home: Path
     database: URL
     port: int = 8080
+    people: Mapping[str, str] = field(default_factory=lambda: {"admin": "admin"})
+    """who may log in, with their role in Airflow's simple auth manager"""
 
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """What every Airflow process needs; `extra` lies over it."""
@@ -50,7 +57,9 @@ class AirflowHome:
             "AIRFLOW__CORE__PARALLELISM": "8",
             "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+                f"{name}:{role}" for name, role in self.people.items()
+            ),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
@@ -102,14 +111,37 @@ class AirflowHome:
                 "\n".join([f"`{' '.join(command)}` failed; the whole log is in {log}", *(told or lines)[-8:]])
             )
 
-    def password(self) -> str:
-        """The administrator's password, made once and kept in the home folder for its owner's eyes."""
+    def passwords(self) -> dict[str, str]:
+        """Everybody's password, made once and kept in the home folder for its owner's eyes."""
         file = self.home / "passwords.json"
-        if not file.exists():
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if new := [name for name in self.people if name not in known]:
             self.home.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
-                json.dump({"admin": secrets.token_urlsafe(9)}, written)
-        return str(json.loads(file.read_text())["admin"])
+            known |= {name: secrets.token_urlsafe(9) for name in new}
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
+                json.dump(known, written)
+        return {name: known[name] for name in self.people}
+
+    @contextmanager
+    def reached(self) -> Iterator[Ask]:
+        """Its REST API, as the first of its people. Each question is put until Airflow, which may still be starting,
+        or busy, answers it: 409 is an answer, what was asked for is there."""
+        import httpx
+
+        name, password = next(iter(self.passwords().items()))
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=60) as client:
+
+            def ask(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+                while True:
+                    with suppress(httpx.HTTPError):
+                        said = client.request(method, path, json=body)
+                        if said.is_success or said.status_code == httpx.codes.CONFLICT:
+                            return dict(said.json())
+                    sleep(2)
+
+            token = ask("POST", "/auth/token", {"username": name, "password": password})["access_token"]
+            client.headers["authorization"] = f"Bearer {token}"
+            yield ask
 
     def serve(self, extra: Mapping[str, str], *, pid_file: Path) -> int:
         """api-server, scheduler, dag-processor and triggerer, until SIGINT or SIGTERM; stops them all, then returns.

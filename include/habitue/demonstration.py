@@ -8,8 +8,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +26,11 @@ from habitue.statements import statement
 DEMO_DAY = date(2026, 10, 1)
 DEMO_CUSTOMERS = 5000
 DAGS = ("customer_base", "quarterly_letter", "winback_calls")
+WAITING = "private_event"
+"""The campaign that `make up` puts before a person: each of its runs is approved by one."""
+PEOPLE = {"admin": "admin", "anna": "viewer", "ben": "viewer", "marc": "viewer"}
+"""Who may log in to the demonstration's Airflow: anna and ben ring customers, marc reads the figures (see access in
+shop.yaml)."""
 PID_FILE = Path("var") / "up.pid"
 
 
@@ -58,7 +65,8 @@ def site(*, source: str | None, data: Path | None, out: Path, port: int = 8080) 
             "HABITUE_OUT": str(out),
             "HABITUE_DATABASE_URL": base.render_as_string(hide_password=False),
         }
-        home = AirflowHome(out / "airflow", database.ensure_database(server, "airflow"), port)
+        people = {"people": PEOPLE} if source is None else {}
+        home = AirflowHome(out / "airflow", database.ensure_database(server, "airflow"), port, **people)
         yield Site(out, home, settings)
 
 
@@ -92,26 +100,7 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
             if source is None:
                 make_shop(place.out / "shop", progress)
             before = done_so_far(place, on)
-            played = {**place.environment, "HABITUE_TODAY": on.isoformat()}
-            doors.leave_open(place.out, played)
-            settings: Mapping[str, str] = {
-                **played,
-                # Nobody is asked: what would need a person's approval gets the demonstration's, as nothing leaves.
-                "HABITUE_DEMONSTRATION": "1",
-                # One process works through all shards here, so Typst may have every core.
-                "RAYON_NUM_THREADS": str(os.cpu_count() or 1),
-            }
-            migrating = progress.add_task("preparing Airflow's own tables")
-            place.airflow.migrate(settings)
-            progress.update(migrating, total=1, completed=1)
-            for dag_id in DAGS:
-                task = progress.add_task(dag_id)
-
-                def seen(step: str, task: object = task, dag_id: str = dag_id) -> None:
-                    progress.update(task, description=f"{dag_id}: {step}")  # type: ignore[arg-type]
-
-                place.airflow.test_dag(dag_id, on, settings, seen=seen)
-                progress.update(task, description=dag_id, total=1, completed=1)
+            play(place, on, progress)
             after = done_so_far(place, on)
     summary = json.loads((place.out / "summary.json").read_text("utf-8"))
     console.print(summary_table(summary))
@@ -123,6 +112,30 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
     for name in ("report.html", "validation.html", "letters", "emails/index.html", "calls", "quarantine"):
         if (place.out / name).exists():
             console.print(f"  open  {_short(place.out / name)}")
+
+
+def play(place: Site, on: date, progress: Progress) -> None:
+    """Plays the day: each DAG once, in one process."""
+    played = {**place.environment, "HABITUE_TODAY": on.isoformat()}
+    doors.leave_open(place.out, played)
+    settings: Mapping[str, str] = {
+        **played,
+        # Nobody is asked: what would need a person's approval gets the demonstration's, as nothing leaves.
+        "HABITUE_DEMONSTRATION": "1",
+        # One process works through all shards here, so Typst may have every core.
+        "RAYON_NUM_THREADS": str(os.cpu_count() or 1),
+    }
+    migrating = progress.add_task("preparing Airflow's own tables")
+    place.airflow.migrate(settings)
+    progress.update(migrating, total=1, completed=1)
+    for dag_id in DAGS:
+        task = progress.add_task(dag_id)
+
+        def seen(step: str, task: object = task, dag_id: str = dag_id) -> None:
+            progress.update(task, description=f"{dag_id}: {step}")  # type: ignore[arg-type]
+
+        place.airflow.test_dag(dag_id, on, settings, seen=seen)
+        progress.update(task, description=dag_id, total=1, completed=1)
 
 
 def done_so_far(place: Site, on: date) -> dict[str, Any]:
@@ -139,17 +152,42 @@ def done_so_far(place: Site, on: date) -> dict[str, Any]:
 
 
 def run_airflow(console: Console, *, source: str | None, data: Path | None, out: Path, port: int) -> int:
-    """Airflow with its UI until it is told to stop."""
+    """Airflow with its UI until it is told to stop.
+
+    The demonstration shop is loaded, its campaigns of DEMO_DAY are there, and one more waits for somebody's approval.
+    """
     with site(source=source, data=data, out=out, port=port) as place:
+        settings = place.environment
         if source is None:
-            with Progress(console=console) as progress:
+            settings = {**settings, "HABITUE_TODAY": DEMO_DAY.isoformat()}
+            with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console) as progress:
                 make_shop(place.out / "shop", progress)
-        doors.leave_open(place.out, place.environment)
-        password = place.airflow.password()
+                if not done_so_far(place, DEMO_DAY)["messages"]:
+                    play(place, DEMO_DAY, progress)
+        doors.leave_open(place.out, settings)
         PID_FILE.parent.mkdir(exist_ok=True)
-        console.print(f"Airflow is starting on http://127.0.0.1:{port}; log in as admin, password {password}")
+        console.print(f"Airflow is starting on http://127.0.0.1:{port}: open Habitué in its menu. Log in as")
+        for name, password in place.airflow.passwords().items():
+            console.print(f"  {name:6} password {password}  {SEES.get(name, '')}")
         console.print(f"Its log: {_short(place.airflow.home / 'airflow.log')}. Ctrl-C or `make down` stops it.")
-        return place.airflow.serve(place.environment, pid_file=PID_FILE)
+        if source is None:
+            Thread(target=_put_before_a_person, args=(place, console), daemon=True).start()
+        return place.airflow.serve(settings, pid_file=PID_FILE)
+
+
+SEES = {"admin": "(everything)", "anna": "(the call desk)", "ben": "(the call desk)", "marc": "(the figures)"}
+
+
+def _put_before_a_person(place: Site, console: Console) -> None:
+    """Starts the campaign that waits for approval, once Airflow is up, and says where it waits."""
+    moment = datetime.combine(DEMO_DAY, time(8), UTC).isoformat()
+    runs = f"/api/v2/dags/{WAITING}/dagRuns"
+    with place.airflow.reached() as airflow:
+        airflow("PATCH", f"/api/v2/dags/{WAITING}", {"is_paused": False})
+        airflow("POST", runs, {"logical_date": moment, "conf": {}})
+        while not airflow("GET", f"{runs}/~/hitlDetails?response_received=false")["total_entries"]:
+            sleep(3)
+    console.print(f"A campaign waits for your approval: http://127.0.0.1:{place.airflow.port}/required_actions")
 
 
 def _short(path: Path) -> str:
