@@ -9,7 +9,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 
@@ -17,6 +17,7 @@ from habitue import calendars, dag_runs
 from habitue.calendars import Calendar, Day, Span
 from habitue.campaigns import Campaign
 from habitue.dag_runs import DagRun
+from habitue.errors import SettingError
 from habitue.kinds import Channel, RunState
 from habitue.report import count
 from habitue.statements import statement
@@ -99,7 +100,7 @@ def campaigns(here: Here) -> Response:
 
 @routes.get("/campaigns/calendar")
 def calendar(here: Here, request: Request, span: str = "") -> Response:
-    asked = Span.named(span) if span else Span.around(here.at.astimezone(here.shop.tz).date())
+    asked = _span(here, span)
     found = calendars.calendar(here.house.engine, here.shop, asked, at=here.at)
     days = {"days": json.dumps([_agenda(here, place, day) for place, day in enumerate(found.days)])}
     if "as" in request.query_params:
@@ -121,6 +122,16 @@ def calendar(here: Here, request: Request, span: str = "") -> Response:
             here, request.query_params, action=here.url("campaigns", "calendar"), kept={"span": asked.name}, **days
         ),
     )
+
+
+def _span(here: Visit, name: str) -> Span:
+    """The quarter or year of that name; without one, the quarter that it is."""
+    if not name:
+        return Span.around(here.at.astimezone(here.shop.tz).date())
+    try:
+        return Span.named(name)
+    except SettingError as error:
+        raise HTTPException(404, str(error)) from None
 
 
 @routes.get("/dags/{dag_id}")

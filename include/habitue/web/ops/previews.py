@@ -6,6 +6,8 @@ unsubscribe nobody, and the letter goes to an invented address.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -106,7 +108,8 @@ def preview(here: Here, wanted: Wanted) -> Response:
 def mail(here: Here, wanted: Wanted) -> Response:
     """The mail, for a frame."""
     proof, name = _proof(here, wanted, Channel.EMAIL)
-    html = proof.email(_email(name, proof.language, here.house)).html
+    with _made():
+        html = proof.email(_email(name, proof.language, here.house)).html
     return HTMLResponse(html, headers={"Content-Security-Policy": MAIL_POLICY})
 
 
@@ -116,10 +119,8 @@ def letter_picture(here: Here, wanted: Wanted) -> Response:
     from habitue.letter_previews import in_its_envelope
 
     proof, name = _proof(here, wanted, Channel.LETTER)
-    try:
+    with _made():
         picture = in_its_envelope(Press(here.shop, on=proof.on), proof.letter(name))
-    except Unprintable as error:
-        raise HTTPException(404, str(error)) from None
     return Response(picture, media_type="image/png")
 
 
@@ -127,14 +128,21 @@ def letter_picture(here: Here, wanted: Wanted) -> Response:
 def letter_pdf(here: Here, wanted: Wanted) -> Response:
     """All its pages, tagged for screen readers."""
     proof, name = _proof(here, wanted, Channel.LETTER)
-    try:
+    with _made():
         pdf = Press(here.shop, on=proof.on).proof(proof.letter(name))
-    except Unprintable as error:
-        raise HTTPException(404, str(error)) from None
     if wanted.customer:
         here.note(Audited.EXPORTED, wanted.customer, subject="preview", rows=1)
     file = f'attachment; filename="{name.replace("/", "-")}.{proof.language}.pdf"'
     return Response(pdf, media_type="application/pdf", headers={"Content-Disposition": file})
+
+
+@contextmanager
+def _made() -> Iterator[None]:
+    """404 with the reason where it can't be made for this reader."""
+    try:
+        yield
+    except (HabitueError, Unprintable) as error:
+        raise HTTPException(404, str(error)) from None
 
 
 def _person(here: Visit, wanted: Asked) -> proofs.Person:
@@ -142,10 +150,13 @@ def _person(here: Visit, wanted: Asked) -> proofs.Person:
 
 
 def _proof(here: Visit, wanted: Asked, channel: Channel) -> tuple[Proof, str]:
-    found, name = proofs.find(wanted.template)
+    try:
+        found, name = proofs.find(wanted.template)
+        person = _person(here, wanted)
+    except HabitueError:
+        raise HTTPException(404, "there is no such text, or nobody of that name or number") from None
     if found is not channel:
-        raise HTTPException(404, f"{wanted.template} is no {channel}")
-    person = _person(here, wanted)
+        raise HTTPException(404, f"{found} {name} is no {channel}")
     language: Any = wanted.language or person.language
     return _of(here, channel, name, person, language), name
 

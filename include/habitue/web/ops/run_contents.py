@@ -18,7 +18,10 @@ from habitue.web.ops.listing import N_, Column, Filter, Listing
 from habitue.web.ops.shell import Here, Role, Visit, allowed, page
 from habitue.web.pages import Page, same_origin
 
-MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; sandbox; "
+    "frame-ancestors 'self'"
+)
 """A mail in a frame runs nothing, loads nothing and sends nothing."""
 
 routes = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS)])
