@@ -56,7 +56,9 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
         def plan() -> list[str]:
             from habitue import runs
 
-            return runs.plan(wiring.house(), campaign.name, on=wiring.run_day(get_current_context()), at=wiring.now())
+            context = get_current_context()
+            day, asker = wiring.run_day(context), context["dag_run"].run_id
+            return runs.plan(wiring.house(), campaign.name, on=day, at=wiring.now(), dag_run_id=asker)
 
         @task(map_index_template="{{ label }}", max_active_tis_per_dagrun=4)
         def render(shard: str) -> Any:
@@ -95,7 +97,7 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
         def report() -> Any:
             from habitue import runs
 
-            return runs.report(wiring.house(), on=wiring.run_day(get_current_context()))
+            return runs.report(wiring.house(), on=wiring.run_day(get_current_context()), at=wiring.now())
 
         shards, question = plan(), ask()
         chain(

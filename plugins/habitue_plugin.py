@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import BaseOperatorLink
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 from habitue import clock
@@ -55,9 +59,32 @@ app = FastAPI(
 app.include_router(ops.router(house, lambda house: clock.now(os.environ, house.shop.tz), visitor))
 
 
+class CampaignRun(BaseOperatorLink):
+    """From a task of a campaign's DAG run to the run that it worked on."""
+
+    name = "Campaign run"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Empty for a task of another DAG: no link is shown. The page stands in Airflow's frame, as from the menu."""
+        dag = operator.get_dag()
+        if dag is None or "campaign" not in dag.tags:
+            return ""
+        below = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+        run = "/".join(quote(part, safe="") for part in (ti_key.dag_id, "runs", ti_key.run_id))
+        return f"{below}/plugin/habitue/habitue/dags/{run}"
+
+
 class HabituePlugin(AirflowPlugin):
     name = "habitue"
     fastapi_apps = [{"app": app, "url_prefix": "/habitue", "name": "Habitué"}]  # noqa: RUF012 - Airflow reads it so
     external_views = [  # noqa: RUF012
         {"name": "Habitué", "href": "/habitue/", "url_route": "habitue", "destination": "nav", "nav_top_level": True},
+        {"name": "Campaign", "href": "/habitue/dags/{DAG_ID}", "url_route": "campaign", "destination": "dag"},
+        {
+            "name": "Campaign run",
+            "href": "/habitue/dags/{DAG_ID}/runs/{RUN_ID}",
+            "url_route": "campaign-run",
+            "destination": "dag_run",
+        },
     ]
+    global_operator_extra_links = [CampaignRun()]  # noqa: RUF012

@@ -27,6 +27,7 @@ from test_plans import CAPS, SHOP, planned
 
 SERVER = """
 import json, sys
+from pathlib import Path
 from starlette.testclient import TestClient
 from airflow.api_fastapi.app import create_app
 from habitue.web.ops.shell import Allowed
@@ -47,7 +48,16 @@ with TestClient(app, follow_redirects=False) as client:
     say([rule(method, route) for route in ours.routes for method in sorted(route.methods)])
     for line in sys.stdin:
         who, method, path, headers, data = json.loads(line)
-        found = client.request(method, "/habitue" + path, headers={**tokens.get(who, {}), **headers}, data=data)
+        if method == "DAGS":
+            from airflow.dag_processing.bundles.manager import DagBundlesManager
+            from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+            DagBundlesManager().sync_bundles_to_db()
+            sync_bag_to_db(BundleDagBag(path, bundle_path=Path(path), bundle_name="dags-folder"), "dags-folder", None)
+            say([0, {}, ""])
+            continue
+        where = path.removeprefix("airflow:") if path.startswith("airflow:") else "/habitue" + path
+        sent = {"json": data} if path.startswith("airflow:") else {"data": data}
+        found = client.request(method, where, headers={**tokens.get(who, {}), **headers}, **sent)
         say([found.status_code, dict(found.headers), found.text])
 """
 
@@ -411,6 +421,51 @@ def test_nobody_climbs_out_of_the_outbox(airflow: Airflow) -> None:
     for path in ("/emails/..%2fsecret.key", "/emails/%2e%2e/secret.key"):
         assert airflow.asks("stranger", "GET", path).status == 401
         assert airflow.asks("olga", "GET", path).status == 404
+
+
+def test_a_dag_run_and_its_run_lead_to_each_other(airflow: Airflow) -> None:
+    """olga's `user` may start DAGs; the DAG run's id holds a plus, as Airflow's own do."""
+    from habitue import dag_runs
+
+    airflow.asks("olga", "DAGS", str(ROOT / "dags"))
+    dag_id, dag_run_id = "quarterly_letter", f"manual__{ON}T06:00:00+00:00"
+    body = {"dag_run_id": dag_run_id, "logical_date": f"{ON}T06:00:00Z"}
+    started = airflow.asks("olga", "POST", f"airflow:/api/v2/dags/{dag_id}/dagRuns", **body)
+    assert started.status == 200, started.text
+    quoted = f"{dag_id}/runs/manual__{ON}T06%3A00%3A00%2B00%3A00"
+    task = f"airflow:/api/v2/dags/{dag_id}/dagRuns/{dag_run_id.replace('+', '%2B')}/taskInstances/plan/links"
+    links = json.loads(airflow.asks("olga", "GET", task).text)["extra_links"]
+    assert links == {"Campaign run": f"/plugin/habitue/habitue/dags/{quoted}"}
+    yet = airflow.asks("vera", "GET", f"/dags/{quoted}")
+    assert (yet.status, "tâche plan" in yet.text) == (404, True)
+    dag_runs.note(airflow.base, dag_runs.DagRun(dag_id, dag_run_id), RUN, at=AT)
+    there = airflow.asks("vera", "GET", f"/dags/{quoted}")
+    assert (there.status, there.headers["location"]) == (303, f"/habitue/runs/{RUN.replace(':', '%3A')}")
+    page = airflow.asks("vera", "GET", f"/runs/{RUN}").text
+    assert f'class="airflow" href="/dags/{quoted}"' in page
+    assert airflow.asks("vera", "GET", f"/dags/{dag_id}").headers["location"].endswith(RUN.replace(":", "%3A"))
+
+
+def test_a_task_of_another_dag_leads_to_no_run(airflow: Airflow) -> None:
+    airflow.asks("olga", "DAGS", str(ROOT / "dags"))
+    body = {"dag_run_id": "manual__x", "logical_date": None}
+    assert airflow.asks("olga", "POST", "airflow:/api/v2/dags/customer_base/dagRuns", **body).status == 200
+    tasks = airflow.asks("olga", "GET", "airflow:/api/v2/dags/customer_base/dagRuns/manual__x/taskInstances")
+    task = json.loads(tasks.text)["task_instances"][0]["task_id"]
+    links = f"airflow:/api/v2/dags/customer_base/dagRuns/manual__x/taskInstances/{task}/links"
+    assert json.loads(airflow.asks("olga", "GET", links).text)["extra_links"] == {"Campaign run": None}
+    assert "n’est pas une campagne" in airflow.asks("vera", "GET", "/dags/customer_base").text
+
+
+def test_airflow_shows_a_view_of_ours_on_each_dag_and_dag_run(airflow: Airflow) -> None:
+    answer = airflow.asks("olga", "GET", "airflow:/api/v2/plugins")
+    views = [view for plugin in json.loads(answer.text)["plugins"] for view in plugin["external_views"]]
+    found = {view["destination"]: view["href"] for view in views}
+    assert found == {
+        "nav": "/habitue/",
+        "dag": "/habitue/dags/{DAG_ID}",
+        "dag_run": "/habitue/dags/{DAG_ID}/runs/{RUN_ID}",
+    }
 
 
 def test_the_plugin_is_one_file() -> None:

@@ -117,6 +117,9 @@ FREE_TABLES = {
     "lot": "lot_id run_id number made_at reason made_by pdf_sha256 handed_over_at handed_over_to provider_id",
     "response": "response_id run_id snapshot_id known_at until closed treated scope segment channel arm customers "
     "buyers orders sold_cents returned_cents squares margin_cents",
+    "dag_run": "dag_id dag_run_id run_id seen_at",
+    "funnel": "run_id segment channel arm held_out excluded planned waiting in_hand cancelled refused unknown accepted "
+    "no_news failed arrived opened clicked objected cost_micros spent_micros counted_at",
     "event_key": "key event",
     "mail_day": "day mails",
     "figure": "figure_id name span starts ends part other value of rule snapshot_id told_at",

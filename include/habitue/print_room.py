@@ -20,6 +20,7 @@ from habitue.campaigns import Way
 from habitue.desk import Clock, Counts, Desk
 from habitue.hand_over import LetterService, open_service
 from habitue.ledger import Outcome
+from habitue.letter_previews import in_its_envelope
 from habitue.letters import Letter, Press, compose
 from habitue.lots import SAMPLE, Lot
 from habitue.plans import Shard
@@ -90,6 +91,10 @@ class Letters:
     def picture(self, who: Recipient) -> bytes:
         """The letter as a PNG, for the run card."""
         return self.press.picture(self._letter(who, SAMPLE))
+
+    def in_its_envelope(self, who: Recipient) -> bytes:
+        """The same with the envelope over it. Unprintable where the letter can't be set."""
+        return in_its_envelope(self.press, self._letter(who, SAMPLE))
 
     def _left_before(self, shard: Shard, printer: LetterService, now: Clock) -> int:
         """Letters that a worker handed over and did not settle."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from habitue import controls, plans, summaries
+from habitue import controls, dag_runs, funnels, plans, summaries
 from habitue.campaigns import Campaign, find_campaign
 from habitue.costs import price_list
+from habitue.dag_runs import DagRun
 from habitue.deliveries import Clock, Counts, delivery, run_folder
 from habitue.errors import LedgerError
 from habitue.facts import write_facts
@@ -17,9 +18,11 @@ from habitue.plans import Base, Plan, Shard
 from habitue.recipients import Run, planned_customers
 
 
-def plan(house: House, campaign_name: str, *, on: date, at: datetime) -> list[str]:
-    """Plans the campaign's run of that date, once, and returns its shards."""
+def plan(house: House, campaign_name: str, *, on: date, at: datetime, dag_run_id: str | None = None) -> list[str]:
+    """Plans the campaign's run of that date, once, and returns its shards; notes the DAG run that asked."""
     done = planned(house, campaign_name, on=on, at=at)
+    if dag_run_id is not None:
+        dag_runs.note(house.engine, DagRun(campaign_name, dag_run_id), done.run_id, at=at)
     return [str(shard) for shard in plans.shards(house.engine, done.run_id)]
 
 
@@ -90,6 +93,9 @@ def deliver(house: House, shard: str, *, on: date, now: Clock) -> Counts:
     return delivery(house, part).deliver(part, on=on, now=now)
 
 
-def report(house: House, *, on: date) -> dict[str, Any]:
-    """Writes what there is to open: mail index, summary and run card of that date."""
+def report(house: House, *, on: date, at: datetime | None = None) -> dict[str, Any]:
+    """Writes what there is to open: mail index, summary and run card of that date; and, of the moment `at`, how far
+    its runs have come."""
+    if at is not None:
+        funnels.refresh(house.engine, since=on, until=on, at=at)
     return summaries.write_all(house, on=on)

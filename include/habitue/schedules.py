@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -48,8 +49,12 @@ class Schedule(Strict):
         change to summer leaves out comes an hour later, one that occurs twice counts once; what runs every hour runs
         every hour of these days too.
         """
+        return next(self.slots(moment, default_zone), None)
+
+    def slots(self, moment: datetime, default_zone: tzinfo) -> Iterator[datetime]:
+        """The slots after a moment, as `next_after`, one after the other and without an end; `manual` has none."""
         if self.cron == MANUAL:
-            return None
+            return
         from croniter import croniter
 
         zone, start = self.zone(default_zone), moment.astimezone(UTC)
@@ -59,9 +64,10 @@ class Schedule(Strict):
         later: list[datetime] = []
         while True:
             moments = _moments(slots.get_next(datetime), zone, twice=hourly)
-            later += [slot for slot in moments if slot > start]
-            if moments[0] > start:
-                return min(later).astimezone(zone)
+            later = sorted({*later, *(slot for slot in moments if slot > start)})
+            while later and later[0] <= moments[0]:
+                start = later.pop(0)
+                yield start.astimezone(zone)
 
     def daily(self) -> Schedule:
         """Every day at this schedule's (first) minute and hour; a manual one's at eight."""

@@ -57,6 +57,12 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
 TALLIES = ("accepted", "refused", "unknown", "cancelled", "delivered", "hard_bounces", "complaints")
 """What is counted of each shard."""
 
+FUNNEL = (
+    *("held_out", "excluded", "planned", "waiting", "in_hand", "cancelled", "refused", "unknown", "accepted"),
+    *("no_news", "failed", "arrived", "opened", "clicked", "objected"),
+)
+"""What is counted of a run's groups, channels and arms."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -252,6 +258,7 @@ exclusion = Table(
     Column("segment", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("value", Text, comment="what the rule saw, for each channel that was tried"),
+    Index("ix_exclusion_rule", "run_id", "rule", "customer_id"),
     comment="whom a run did not take, and the first rule that said so",
 )
 
@@ -532,6 +539,33 @@ lot_letter = Table(
     UniqueConstraint("lot_id", "message_id"),
     Index("ix_lot_letter_message_id", "message_id"),
     comment="which letter stands where in which lot; a letter printed again stands in two",
+)
+
+dag_run = Table(
+    "dag_run",
+    metadata,
+    Column("dag_id", Text, primary_key=True),
+    Column("dag_run_id", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False, comment="when its plan was asked for"),
+    Index("ix_dag_run_run_id", "run_id"),
+    comment="which of Airflow's DAG runs worked on which run: links lead both ways",
+)
+
+funnel = Table(
+    "funnel",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("segment", Text, primary_key=True),
+    Column("channel", Text, primary_key=True, comment="empty: left out, whatever the channel"),
+    Column("arm", Text, primary_key=True, comment="empty: no test, left out, or held out"),
+    *(Column(name, Integer, nullable=False) for name in FUNNEL),
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("spent_micros", BigInteger, nullable=False),
+    Column("counted_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("planned = waiting + in_hand + cancelled + refused + unknown + accepted", name="planned_adds_up"),
+    CheckConstraint("accepted = no_news + failed + arrived", name="accepted_adds_up"),
+    comment="how far each run has come, as it was counted last",
 )
 
 audit = Table(

@@ -8,15 +8,34 @@ from datetime import datetime
 from fastapi import APIRouter
 
 from habitue.house import House
-from habitue.web.ops import customer_acts, customers, figures, files, front, home, problems, runs, trail
+from habitue.web.ops import (
+    campaigns,
+    customer_acts,
+    customers,
+    figures,
+    files,
+    front,
+    home,
+    previews,
+    problems,
+    run_contents,
+    runs,
+    trail,
+)
 from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
+
+
+PARTS = (
+    *(front, home, figures, campaigns, previews, runs, run_contents),
+    *(customers, customer_acts, problems, trail, files),
+)
 
 
 def router(house: Callable[[], House], now: Callable[[House], datetime], visitor: Callable[..., Visitor]) -> APIRouter:
     """All routes. `house` and `now` are asked at each request; `visitor` is a dependency of FastAPI that says who asks:
     the guard before these routes has let them in."""
     routes = APIRouter(route_class=Page, dependencies=[arriving(house, now, visitor)])
-    for part in (front, home, figures, runs, customers, customer_acts, problems, trail, files):
+    for part in PARTS:
         routes.include_router(part.routes)
     return routes
