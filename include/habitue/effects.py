@@ -296,12 +296,16 @@ def _smallest_expected(treated: Side, control: Side) -> float:
     return fewer * min(responded, everyone - responded) / everyone
 
 
+def _pooled_variance(treated: Side, control: Side) -> float:
+    pooled = (treated.responded + control.responded) / (treated.size + control.size)
+    return pooled * (1 - pooled) * (1 / treated.size + 1 / control.size)
+
+
 def _tested(treated: Side, control: Side, exact: bool) -> tuple[float, float]:
     from scipy.special import ndtr
     from scipy.stats import fisher_exact
 
-    pooled = (treated.responded + control.responded) / (treated.size + control.size)
-    error = math.sqrt(pooled * (1 - pooled) * (1 / treated.size + 1 / control.size))
+    error = math.sqrt(_pooled_variance(treated, control))
     z = (treated.share - control.share) / error if error else 0.0
     if not exact:
         return float(2 * ndtr(-abs(z))), z
@@ -325,7 +329,8 @@ def _widened(interval: Interval, treated: Side, control: Side, alpha: float) -> 
     """The interval of a look before the planned day: all such looks together err in alpha of cases. Responses that
     come in over the days are a sum whose variance grows; the boundary is the mixture of normals of Robbins 1970."""
     difference = treated.share - control.share
-    grown = treated.variance + control.variance
+    # On the first days a side may have no response yet, and so no variance of its own: the pooled one has.
+    grown = max(treated.variance + control.variance, _pooled_variance(treated, control))
     scale = LOOKS_SCALE * (1 / treated.size + 1 / control.size)
     reach = math.sqrt((grown + scale) * math.log((grown + scale) / (scale * alpha**2)))
     return Interval(min(interval.low, difference - reach), max(interval.high, difference + reach))
