@@ -54,7 +54,7 @@ ORDERS = """
     select 'O' || (i // 3) as order_id, 'C' || lpad((i // 3 * 7919 % {n})::varchar, 8, '0') as customer_id,
         case when i % 5000 > 0 then timestamp '2023-10-01' + to_minutes((i * 31 % 1500000)::int) end as ordered_at,
         'P' || i % 500 as product_code, 'Product ' || i % 500 as product_name, 1.0::double as quantity,
-        (500 + i * 17 % 9000)::bigint as amount_cents
+        (500 + i * 17 % 9000)::bigint as amount_cents, null::varchar as offer_code
     from range({lines} * {n}) t(i)
 """
 

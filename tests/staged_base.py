@@ -50,6 +50,7 @@ SCHEMAS["orders"] = pa.schema(
         *((name, TEXT) for name in ("product_code", "product_name")),
         ("quantity", pa.float64()),
         ("amount_cents", pa.int64()),
+        ("offer_code", TEXT),
     ]
 )
 

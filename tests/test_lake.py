@@ -165,6 +165,19 @@ def test_an_interval_over_the_turn_of_the_month_keeps_what_came_before(lake: Lak
     assert held(third) == held(second)
 
 
+def test_a_month_of_before_there_were_codes_is_joined_with_lines_that_have_them(lake: Lake, tmp_path: Path) -> None:
+    publish(lake, check(tmp_path / "first", SOME_LINES), SEPTEMBER)
+    later = check(tmp_path / "later", [("5", "anna", date(2026, 9, 30), 900)])
+    lines = pq.read_table(later / "orders.parquet")
+    pq.write_table(lines.append_column("offer_code", pa.array(["TEA5"])), later / "orders.parquet")
+    snapshot = publish(lake, later, date(2026, 10, 1), since=date(2026, 9, 30))
+    held = pa.concat_tables([pq.read_table(path) for path in snapshot.orders], promote_options="default")
+    assert dict(zip(held["order_id"].to_pylist(), held["offer_code"].to_pylist(), strict=True)) == {
+        **dict.fromkeys(("1", "2", "3")),
+        "5": "TEA5",
+    }
+
+
 def test_the_order_of_rows_changes_nothing(tmp_path: Path) -> None:
     many = [(str(n), f"c{n % 97}", SEPTEMBER - timedelta(days=n % 60), n) for n in range(20_000)]
     shuffled = random.Random(1).sample(many, len(many))

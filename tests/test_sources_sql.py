@@ -37,6 +37,7 @@ ORDER = sa.Table(
     sa.Column("ordered_at", sa.DateTime),
     sa.Column("state", sa.Text),
     sa.Column("channel", sa.Text),
+    sa.Column("offer_code", sa.Text),
 )
 LINE = sa.Table(
     "shop_order_line",
@@ -94,7 +95,9 @@ def fill(engine: sa.Engine) -> None:
         ]
         said = {"customer_id": 1, "channel": "call", "status": "granted", "purpose": "marketing", "basis": "consent"}
         connection.execute(CUSTOMER.insert(), people)
-        connection.execute(ORDER.insert(), [dict(zip(ORDER.c.keys(), row, strict=True)) for row in orders])
+        codes = [None, None, None, None, "tea-5", None]
+        rows = [(*row, code) for row, code in zip(orders, codes, strict=True)]
+        connection.execute(ORDER.insert(), [dict(zip(ORDER.c.keys(), row, strict=True)) for row in rows])
         connection.execute(LINE.insert(), [dict(zip(LINE.c.keys(), row, strict=True)) for row in lines])
         connection.execute(CONSENT.insert(), [{**said, "recorded_at": at(2026, 9, 1, 12), "valid_until": ON}])
 
@@ -140,8 +143,8 @@ def test_a_shop_s_database_gives_the_staged_customer_base(example: SourceSpec, s
     }
     orders = duckdb.sql(f"FROM '{tmp_path}/staged/orders.parquet'").fetchall()
     assert orders == [
-        ("2", "1", at(2026, 10, 1, 8, 0), "TEA", "Thé", -1.0, -645),
-        ("5", "1", at(2026, 10, 1, 23, 59), "TEA", "Thé", 1.0, 123456),
+        ("2", "1", at(2026, 10, 1, 8, 0), "TEA", "Thé", -1.0, -645, None),
+        ("5", "1", at(2026, 10, 1, 23, 59), "TEA", "Thé", 1.0, 123456, "tea-5"),
     ]
     anna = duckdb.sql(f"FROM '{tmp_path}/staged/customers.parquet'").fetchall()[0]
     assert anna[:6] == ("1", "MME", "Anna", None, "1980-02-03", "fr")

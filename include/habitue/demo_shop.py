@@ -26,6 +26,7 @@ are planted (demo_faults). The same arguments give the same bytes, on the same r
     quantite        whole pieces; negative: a return, on an order of its own
     prix_unitaire   euros, what was paid for a piece (a return: at the price of the sale)
     montant         euros, quantite × prix_unitaire; empty where planted
+    code_avantage   the code that the customer gave at the till, mostly empty; here only such as everybody knows
 
 `consentements`, a row an event, append-only (`csv`: consentements.csv)
     id_client
@@ -67,6 +68,9 @@ BLOCK = 10_000
 
 FILES = {"clients": "clients.csv", "commandes": "commandes.csv.gz", "consentements": "consentements.csv"}
 EARLIEST = date(2000, 1, 1)
+PUBLIC_CODES = ("BIENVENUE", "NOEL-25", "tilleul 10")
+CODED = 0.02
+"""The share of sales at which one of them was given: codes of no message, as a real till's are for the most part."""
 
 
 def write_shop(
@@ -160,12 +164,12 @@ class _Maker:
 
         from habitue.demo_orders import lives
 
-        streams = np.random.SeedSequence([self.seed, first // BLOCK]).spawn(4)
-        about_lives, about_people, about_orders, about_consents = map(np.random.default_rng, streams)
+        streams = np.random.SeedSequence([self.seed, first // BLOCK]).spawn(5)
+        about_lives, about_people, about_orders, about_consents, about_codes = map(np.random.default_rng, streams)
         who = lives(about_lives, count, self.shop)
         clients, reach, faults = self._clients(about_people, who, first)
         ids = clients.columns["id_client"][:count]
-        lines, line_faults = self._lines(about_orders, who, ids)
+        lines, line_faults = self._lines(about_orders, about_codes, who, ids)
         consents, consent_faults = self._consents(about_consents, who, ids, reach)
         sheets = {"clients": clients, "commandes": lines, "consentements": consents}
         return sheets, faults + line_faults + consent_faults
@@ -189,7 +193,19 @@ class _Maker:
         }
         return Sheet(columns, raw), reach, faults
 
-    def _lines(self, rng: np.random.Generator, who: Lives, ids: Any) -> tuple[Sheet, Counter[str]]:
+    def _codes(self, rng: np.random.Generator, lines: dict[str, Any]) -> Any:
+        """Of each line the place of its order's code in PUBLIC_CODES; null: none was given."""
+        import numpy as np
+        import pyarrow as pa
+
+        orders = int(lines["rank"].max(initial=-1)) + 1
+        given, which = rng.random(orders) < CODED, rng.integers(0, len(PUBLIC_CODES), orders)
+        none = ~given[lines["rank"]] | (lines["quantity"] < 0)
+        return pa.array(which[lines["rank"]].astype(np.int8), pa.int8(), mask=none)
+
+    def _lines(
+        self, rng: np.random.Generator, about_codes: np.random.Generator, who: Lives, ids: Any
+    ) -> tuple[Sheet, Counter[str]]:
         import numpy as np
         import pyarrow as pa
 
@@ -217,6 +233,7 @@ class _Maker:
             "quantite": pa.array(lines["quantity"], pa.int32()),
             "prix_unitaire": _euros(lines["unit"]),
             "montant": _only(_euros(lines["quantity"] * lines["unit"]), priced),
+            "code_avantage": pa.DictionaryArray.from_arrays(self._codes(about_codes, lines), pa.array(PUBLIC_CODES)),
         }
         texts = {row: UNPARSEABLE_DATES[turn % len(UNPARSEABLE_DATES)] for turn, row in enumerate(undated.tolist())}
         return Sheet(columns, {"date_heure": texts}), faults

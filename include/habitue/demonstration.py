@@ -24,6 +24,8 @@ from habitue.statements import statement
 DEMO_DAY = date(2026, 10, 1)
 DEMO_CUSTOMERS = 5000
 DAGS = ("customer_base", "quarterly_letter", "winback_calls")
+FORM = 2
+"""Of the demonstration shop's exports; those of another are made anew."""
 PID_FILE = Path("var") / "up.pid"
 
 
@@ -66,7 +68,8 @@ def make_shop(folder: Path, progress: Progress) -> None:
     """The demonstration shop's exports, unless they are there already."""
     from habitue.demo_shop import write_shop
 
-    if (folder / "made.json").exists():
+    made = folder / "made.json"
+    if made.exists() and json.loads(made.read_text()).get("form") == FORM:
         return
     task = progress.add_task("making the demonstration shop", total=DEMO_CUSTOMERS)
     counts = write_shop(
@@ -76,7 +79,7 @@ def make_shop(folder: Path, progress: Progress) -> None:
         until=date(2026, 9, 30),
         on_progress=lambda done: progress.update(task, completed=done),
     )
-    (folder / "made.json").write_text(json.dumps(counts, indent=1))
+    made.write_text(json.dumps({"form": FORM, **counts}, indent=1))
     progress.update(task, completed=DEMO_CUSTOMERS)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from habitue.errors import SettingError, SourceError
-from habitue.sources import BEGINNING, DATASETS, STAGED, Dataset, Source
+from habitue.sources import BEGINNING, DATASETS, OPTIONAL, STAGED, Dataset, Source
 from habitue.statements import source as sql_text
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def _read(con: duckdb.DuckDBPyConnection, delivery: _Delivery, dataset: Dataset,
     written = con.execute("SELECT count(*) FROM lines").fetchall()[0][0]
     if written != delivery.read:
         raise SourceError(f"{dataset}: {delivery.read} lines were read and {written} written; try again")
-    con.execute("ALTER TABLE lines ADD COLUMN IF NOT EXISTS left_out VARCHAR")
+    for name in ("left_out", *(name for name in STAGED[dataset] if name in OPTIONAL)):
+        con.execute(f"ALTER TABLE lines ADD COLUMN IF NOT EXISTS {name} VARCHAR")
 
 
 def _forget(con: duckdb.DuckDBPyConnection, erased: Sequence[str], out: Path) -> None:
@@ -179,7 +180,7 @@ def _find_repeated(con: duckdb.DuckDBPyConnection, source: Source, dataset: Data
 
 
 def _keep(con: duckdb.DuckDBPyConnection, dataset: Dataset, out: Path) -> Counted:
-    columns = ", ".join(STAGED[dataset])
+    columns = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in STAGED[dataset].items())
     con.execute(sql_text("extract/reasons"))
     # Orders are many, and the lake sorts them anyway.
     order = "" if dataset == "orders" else "ORDER BY line"

@@ -36,7 +36,7 @@ def write_facts(customers: Sequence[str], *, segments: Path, orders: Sequence[Pa
     with duckdb.connect() as duck:
         duck.execute("set enable_progress_bar = false")
         duck.register("chosen", pa.table({"customer_id": pa.array(customers, pa.string())}))
-        duck.read_parquet([str(path) for path in orders]).create_view("orders")
+        duck.read_parquet([str(path) for path in orders], union_by_name=True).create_view("orders")
         duck.read_parquet(str(segments)).create_view("segments")
         duck.sql(source("facts/known_of")).write_parquet(str(partial), row_group_size=ROWS)
     partial.replace(out)

@@ -319,9 +319,9 @@ class Lake:
         # In memory up to the limit, beyond it in files beside the draft: a third of the time of a database file.
         con = duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(work / ".spilt")})
         try:
-            orders = con.read_parquet(str(delivered))
+            orders = _lines(con, [delivered])
             orders.create_view("delivered")
-            (con.read_parquet([str(path) for path in touched]) if touched else orders.limit(0)).create_view("held")
+            (_lines(con, touched) if touched else orders.limit(0)).create_view("held")
             _check_days(con, on, since)
             merge = sql_text("extract/merge_orders")
             con.execute(f"CREATE TABLE merged AS {merge}", {"since": since or BEGINNING})
@@ -371,6 +371,12 @@ class Lake:
                 f"the snapshot of {on} could not be written ({_reason(error)}); "
                 + (f"{last.id} stays in force" if last else "there is none yet")
             ) from error
+
+
+def _lines(con: Any, paths: list[Path]) -> Any:
+    """Order lines; files of before there were codes have the column, too."""
+    lines = con.read_parquet([str(path) for path in paths], union_by_name=True)
+    return lines if "offer_code" in lines.columns else lines.project("*, CAST(NULL AS VARCHAR) AS offer_code")
 
 
 def _check_interval(base: Snapshot | None, on: date, since: date | None) -> None:

@@ -44,6 +44,7 @@ STAGED: dict[Dataset, dict[str, str]] = {
         "product_name": "VARCHAR",
         "quantity": "DOUBLE",
         "amount_cents": "BIGINT",  # of the line, a return negative, NULL where it can't be read
+        "offer_code": "VARCHAR",  # the code that the customer gave, as it was typed; may be left out
     },
     "consents": dict.fromkeys(
         (
@@ -54,6 +55,9 @@ STAGED: dict[Dataset, dict[str, str]] = {
     ),
 }
 """The canonical columns of the three datasets and their DuckDB types; dates of people and consents are ISO text."""
+
+OPTIONAL = frozenset({"offer_code"})
+"""Columns that a source's SQL may leave out: NULL then."""
 
 BATCH_ROWS = 50_000
 BEGINNING = date(1, 1, 1)
@@ -211,7 +215,7 @@ def check_parameters(spec: SourceSpec, dataset: Dataset, used: set[str], given: 
 def check_columns(spec: SourceSpec, dataset: Dataset, columns: list[str]) -> None:
     """SourceError where the result of the SQL lacks a canonical column or one of `unique_by`."""
     rule = spec.datasets[dataset].unique_by
-    wanted = [*STAGED[dataset], *(rule if isinstance(rule, list) else [])]
+    wanted = [*(name for name in STAGED[dataset] if name not in OPTIONAL), *(rule if isinstance(rule, list) else [])]
     if missing := [name for name in wanted if name not in columns]:
         raise SourceError(
             f"source {spec.name}: {spec.datasets[dataset].sql} gives no column {', '.join(missing)}; "

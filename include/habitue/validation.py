@@ -189,7 +189,7 @@ def _bench(checked: Path, shop: Shop) -> Iterator[tuple[duckdb.DuckDBPyConnectio
 STAGED = {
     "customers": "customer_id civility first_name last_name birth_date language email phone street address_extra "
     "postcode city country created_on deceased_on",
-    "orders": "order_id customer_id ordered_at product_code product_name quantity amount_cents",
+    "orders": "order_id customer_id ordered_at product_code product_name quantity amount_cents offer_code",
     "consents": "customer_id channel purpose status basis recorded_at valid_until source wording_version",
 }
 

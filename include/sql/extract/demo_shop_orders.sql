@@ -8,6 +8,7 @@ SELECT
   libelle AS product_name,
   CAST(as_number(quantite) AS DOUBLE) AS quantity,
   CAST(round(as_number(montant) * 100) AS BIGINT) AS amount_cents,
+  code_avantage AS offer_code,
   CASE WHEN id_client IS NULL THEN 'no_customer'
        WHEN list_contains($not_products, reference) THEN 'not_a_product' END AS left_out
 FROM commandes

@@ -9,6 +9,7 @@ SELECT
   l.product_name,
   l.quantity,
   CAST(round(l.quantity * l.unit_price * 100) AS BIGINT) AS amount_cents,
+  o.offer_code,
   CASE WHEN o.customer_id IS NULL THEN 'no_customer'
        WHEN o.state <> 'paid' AND o.channel = :web_shop THEN 'never_paid'
        WHEN l.product_code IN :not_products THEN 'not_a_product' END AS left_out
