@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, insert, text
+from typer.testing import CliRunner
 
 from earlier_runs import earlier_message, earlier_run
-from habitue.effects import Side
+from habitue.cli import app
+from habitue.effects import Side, effect
 from habitue.errors import LedgerError
 from habitue.measures import FIGURES, behind, measures_of, results_of
 from habitue.tables import consent, credit, response
+from habitue.verdicts import result_words, sentence
 from people import ANNA, BORIS, CLARA, DAVID, EMMA, FELIX, ON, event
 
 RUN = f"spring:{ON}"
@@ -269,3 +274,69 @@ def test_the_shops_own_holdout_is_another_question(base: Engine) -> None:
     assert found.whole is None
     assert found.shop is not None
     assert found.shop.buyers.control == Side(100, 4)
+
+
+# What it says in words
+
+
+def test_the_words_of_results_are_the_same_in_every_language() -> None:
+    french, english = result_words("fr"), result_words("en")
+    for part in ("verdicts", "trial", "columns", "definitions"):
+        assert french[part].keys() == english[part].keys()
+    assert french.keys() == english.keys()
+    assert {*FIGURES, "margin_cents"} <= french["definitions"].keys()
+    assert {*FIGURES, "margin_cents"} <= french["columns"].keys()
+
+
+@pytest.mark.parametrize(
+    ("treated", "control", "said"),
+    [
+        (Side(400, 12), Side(400, 8), "Too small to tell: the difference of +1.0 points"),
+        (Side(400, 12), Side(400, 8), "Would need 3,800 customers an arm"),
+        (Side(4500, 300), Side(500, 20), "Shown: 120 customers bought who would not have (36 to 204)"),
+        (Side(4500, 180), Side(500, 40), "Shown to do harm"),
+        (Side(400, 8), Side(400, 8), "No difference to be seen"),
+        (Side(10, 10), Side(10, 10), "can show no difference at all"),
+    ],
+)
+def test_it_is_said_in_plain_words_whether_anything_was_shown(treated: Side, control: Side, said: str) -> None:
+    assert said in sentence(effect(treated, control), "en")
+    assert "{" not in sentence(effect(treated, control), "fr")
+
+
+def test_without_a_holdout_it_is_said_that_nobody_knows() -> None:
+    assert sentence(None, "en") == "Nobody was held out: what would have come by itself is not known."
+    assert "Trop tôt" in sentence(effect(Side(900, 90), Side(100, 2), early=True), "fr")
+
+
+def test_the_terminal_and_the_csv_say_the_same(
+    quarter: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(
+        quarter,
+        90,
+        [
+            (True, None, "lapsed", "email", "warm", 2250, 150, 600_000),
+            (True, None, "lapsed", "email", "plain", 2250, 150, 700_000),
+            (False, "campaign", "lapsed", "email", None, 500, 20, 85_000),
+        ],
+    )
+    monkeypatch.setenv("HABITUE_DATABASE_URL", quarter.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("HABITUE_OUT", str(tmp_path))
+    monkeypatch.setenv("HABITUE_TODAY", "2027-02-01")
+    monkeypatch.setattr("habitue.cli_results.console._width", 260)
+    out = tmp_path / "results.csv"
+    done = CliRunner().invoke(app, ["results", RUN, "--by", "channel", "--csv", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "120 clients ont acheté qui ne l’auraient pas fait (36 à 204)" in done.output.replace("\xa0", " ")
+    assert "Aucune version" in done.output
+    with out.open(newline="", encoding="utf-8-sig") as table:
+        rows = list(csv.DictReader(table, delimiter=";"))
+    whole = {row["figure"]: row for row in rows if row["segment"] == row["channel"] == "all" and not row["arm"]}
+    assert (whole["sent"]["value"], whole["revenue_cents"]["value"]) == ("4", "15500")
+    assert float(whole["effect"]["value"].replace(",", ".")) == pytest.approx(0.0266667, abs=1e-6)
+    assert whole["effect"]["verdict"] == "gain"
+    assert all(row["rules"] and row["definition"] for row in rows)
+    listed = CliRunner().invoke(app, ["results", RUN, "--behind", "reached"])
+    assert listed.output.count("\n") == 1
+    assert "customer_id=boris" in listed.output
