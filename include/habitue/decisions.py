@@ -70,8 +70,8 @@ class Counts:
 
 SEAT = (
     "seat (customer_id text, channel text, preference int, box text, host text, arm text, cut text, segment text, "
-    "language text, lifetime_cents bigint, last_day date, template text, cost_micros bigint, draw float, "
-    "shop_draw float)"
+    "language text, lifetime_cents bigint, won_back_cents bigint, last_day date, template text, cost_micros bigint, "
+    "draw float, shop_draw float)"
 )
 
 
