@@ -152,6 +152,6 @@ for file in campaign_files():
         title = loaded.title.get(SHOP.language, loaded.name)
         campaign_dag(loaded, title)
         if loaded.then and (follow_up := loaded.follow_up()):
-            campaign_dag(follow_up, f"{title} → {loaded.then.channel}")
+            campaign_dag(follow_up, f"{title} → {', '.join(way.channel for way in loaded.then.each_way)}")
     except SettingError as error:
         broken_dag(file, error)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, create_engine, text
 
-from habitue import customer_base, events, previews, reprints, runs
+from habitue import customer_base, events, gathering, previews, reprints, runs
 from habitue.database import connect, ensure_database, upgrade
 from habitue.house import House
 from habitue.journal import Journal
@@ -51,6 +51,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, exports: Path, server: URL) 
     again = Wanted(customer_id=spoilt)
     reprints.reprint(house, theirs, again, reason="spoilt", by="olga", on=ON, now=now)
     runs.report(house, on=ON)
+    gathering.credited_purchases(house, at=now())
     with house.engine.begin() as connection:  # as a provider's sender, its webhook and the public pages leave it
         mailed = connection.execute(
             text("select message_id, email from message join customer using (customer_id) where channel = 'email'")

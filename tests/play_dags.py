@@ -1,4 +1,4 @@
-"""Runs the three DAGs by `dag.test()` in a process of their own, twice, and prints what became of each task."""
+"""Runs the four DAGs by `dag.test()` in a process of their own, twice, and prints what became of each task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> None:
     rounds = []
     for _ in range(2):
         states: dict[str, dict[str, list[str]]] = {}
-        for dag_id in ("customer_base", "quarterly_letter", "winback_calls"):
+        for dag_id in ("customer_base", "quarterly_letter", "winback_calls", "outcomes"):
             run = dags[dag_id].test(logical_date=day)
             tasks = states.setdefault(dag_id, {"run": [str(run.state)]})
             for instance in run.get_task_instances():

@@ -313,7 +313,7 @@ def test_those_who_were_not_reached_get_the_next_channel(tmp_path: Path) -> None
     assert follow_up.schedule.cron == "30 9 * * *"
     assert (follow_up.audience.sql, follow_up.audience.parameters) == (
         "not_reached",
-        {"campaign": "spring", "after_days": 14},
+        {"campaign": "spring", "after_days": 14, "unanswered": False},
     )
     assert [way.template for way in follow_up.treatments[Segment.LAPSED].ways] == ["winback/lapsed"]
     assert follow_up.offer(Segment.LAPSED) == campaign.offer(Segment.LAPSED)

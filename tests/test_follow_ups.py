@@ -8,30 +8,47 @@ from uuid import UUID
 
 import pytest
 import yaml
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, text, update
 
 from conftest import ROOT
 from earlier_runs import earlier_message
-from habitue import ledger, outcomes
+from habitue import follow_ups, holds, ledger, outcomes
 from habitue.campaigns import NOT_REACHED, Campaign
 from habitue.ledger import Outcome
 from habitue.outcomes import Event
 from habitue.plans import shards
 from habitue.statements import statement
-from habitue.tables import OutcomeKind, State, consent, message
-from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, ON, event, move_in
+from habitue.tables import Hold, OutcomeKind, State, consent, credit, message, segment
+from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, ON, event, move_in, standing
 from test_plans import CAPS, SHOP, campaign, left_out, planned, written_to
 
 CASES = sorted((ROOT / "tests" / "sql" / NOT_REACHED).glob("*.yaml"))
 
 
+CREDITED = {
+    "run_id": "spring:2026-10-01",
+    "customer_id": "a friend",
+    "order_id": "1",
+    "ordered_on": date(2026, 10, 3),
+    "rule": "offer_code",
+    "rules_version": "1",
+    "sold_cents": 0,
+    "returned_cents": 0,
+    "snapshot_id": "2026-10-10",
+    "known_at": AT,
+}
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_case(path: Path, base: Engine) -> None:
     case = yaml.safe_load(path.read_text("utf-8"))
-    asked = {"campaign": "spring", "after_days": 14, "on": case["day"]}
+    asked = {"campaign": "spring", "after_days": 14, "unanswered": case.get("unanswered", False), "on": case["day"]}
     with base.begin() as connection:
+        connection.execute(text("create temp view standing as select * from segment"))
+        for who, day in case.get("bought", {}).items():
+            connection.execute(insert(segment).values(standing(who, "lapsed", last=day)))
         for given in case["given"]:
-            earlier_message(
+            sent = earlier_message(
                 connection,
                 given.get("campaign", "spring"),
                 given.get("run", date(2026, 10, 1)),
@@ -42,7 +59,10 @@ def test_case(path: Path, base: Engine) -> None:
                     (kind, datetime.fromisoformat(at).replace(tzinfo=UTC)) for kind, at in given.get("outcomes", [])
                 ],
             )
+            for orders in [] if "credited" not in given else [1, given["credited"] - 1]:
+                connection.execute(insert(credit).values(**CREDITED, message_id=sent, orders=orders))
         found = connection.scalars(statement(f"audience/{NOT_REACHED}"), asked).all()
+        connection.execute(text("drop view standing"))
     assert sorted(found) == case["expect"]
 
 
@@ -91,3 +111,89 @@ def _answered(town: Engine, run_id: str, *, refused: set[str]) -> dict[str, UUID
     answers = [Outcome(one, State.REFUSED if who in refused else State.ACCEPTED) for who, one in ids.items()]
     assert ledger.settle(town, answers, worker="w", at=at) == len(answers)
     return ids
+
+
+def test_no_answer_to_a_letter_leads_to_a_call_where_that_is_lawful_and_else_to_a_mail(town: Engine) -> None:
+    ways = [{"channel": "call", "template": "y"}, {"channel": "email", "template": "y"}]
+    spring = campaign("letter", then={"when": "no_answer", "ways": ways, "after_days": 14})
+    first = planned(town, spring)
+    _answered(town, first.run_id, refused=set())
+    assert written_to(town, first.run_id) == {ANNA: "letter", BORIS: "letter", DAVID: "letter"}
+    _bought(town, ANNA, ON + timedelta(days=3))
+    follow_up = spring.follow_up()
+    assert follow_up is not None
+    assert planned(town, follow_up, on=ON + timedelta(days=13)).audience == 0
+    done = planned(town, follow_up, on=ON + timedelta(days=14))
+    assert written_to(town, done.run_id) == {BORIS: "call", DAVID: "email"}  # Boris said that he may be called
+
+
+def test_nobody_is_asked_twice_for_the_same_thing_within_its_pause(town: Engine) -> None:
+    """Boris got the letter and then the call: neither the campaign nor its follow-up comes again within its rest."""
+    ways = [{"channel": "call", "template": "y"}, {"channel": "email", "template": "y"}]
+    spring = campaign("letter", rest_days=60, then={"when": "no_answer", "ways": ways, "after_days": 14})
+    _answered(town, planned(town, spring).run_id, refused=set())
+    follow_up = spring.follow_up()
+    assert follow_up is not None
+    _answered_by_call(town, planned(town, follow_up, on=ON + timedelta(days=14)).run_id)
+    assert BORIS not in written_to(town, planned(town, follow_up, on=ON + timedelta(days=15)).run_id)
+    again = planned(town, spring, on=ON + timedelta(days=59))
+    assert left_out(town, again.run_id)[BORIS] == "recently_contacted"
+    assert BORIS in written_to(town, planned(town, spring, on=ON + timedelta(days=60)).run_id)
+
+
+def test_a_purchase_ends_the_win_back_also_for_what_is_planned_already(town: Engine) -> None:
+    winback = campaign("email", until_purchase=True)
+    done = planned(town, winback)
+    _bought(town, ANNA, ON)
+    _bought(town, BORIS, ON - timedelta(days=1))  # told late: an order of before the plan
+    (part,) = shards(town, done.run_id)
+    ledger.claim(town, part, worker="w", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100)
+    assert _reasons(town, done.run_id) == {ANNA: "bought_since"}
+    unending = planned(town, campaign("email", name="summer"))
+    (part,) = shards(town, unending.run_id)
+    ledger.claim(town, part, worker="w", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100)
+    assert _reasons(town, unending.run_id) == {}
+
+
+def test_a_complaint_stops_all_selling_until_it_is_closed(town: Engine) -> None:
+    done = planned(town, campaign("email"))
+    (part,) = shards(town, done.run_id)
+    holds.open_hold(town, BORIS, Hold.COMPLAINT, by="olga", at=AT)
+    ledger.claim(town, part, worker="w", on=ON, at=AT, shop=SHOP, caps=CAPS, most=100)
+    assert _reasons(town, done.run_id) == {BORIS: "complaint_open"}
+    summer = planned(town, campaign("email", name="summer"))
+    assert left_out(town, summer.run_id)[BORIS] == "complaint_open"
+    holds.close_hold(town, BORIS, Hold.COMPLAINT, by="olga", at=AT)
+    assert BORIS in written_to(town, planned(town, campaign("email", name="autumn")).run_id)
+
+
+def test_the_rules_in_force_can_be_shown(tmp_path: Path) -> None:
+    for language in ("fr", "en"):
+        said = follow_ups.described(SHOP, language=language)
+        assert [one.rule for one in said if one.campaign == "winback_calls"] == ["no_answer", "purchase", "pause"]
+        assert [one.rule for one in said if one.campaign is None] == ["complaint"]
+        assert all(one.text and "{" not in one.text for one in said)
+    (then,) = [one.text for one in follow_ups.described(SHOP, language="en") if one.rule == "no_answer"]
+    assert then == "Nobody reached, or a letter without an answer: after 21 days a call, else an e-mail."
+    (pause,) = [one.text for one in said if one.rule == "pause" and one.campaign == "winback_calls"]
+    assert pause == "Not again within 90 days; no second call within 90, letter within 30, e-mail within 5 days."
+
+
+def _bought(town: Engine, who: str, day: date) -> None:
+    """The next night tells of it."""
+    with town.begin() as connection:
+        told = {"last_day": day, "snapshot_id": (ON + timedelta(days=1)).isoformat()}
+        connection.execute(update(segment).where(segment.c.customer_id == who).values(told))
+
+
+def _answered_by_call(town: Engine, run_id: str) -> None:
+    with town.begin() as connection:
+        connection.execute(update(message).where(message.c.run_id == run_id).values(state="accepted"))
+
+
+def _reasons(town: Engine, run_id: str) -> dict[str, str]:
+    with town.connect() as connection:
+        cancelled = select(message.c.customer_id, message.c.reason).where(
+            message.c.run_id == run_id, message.c.state == State.CANCELLED
+        )
+        return {row.customer_id: row.reason for row in connection.execute(cancelled)}

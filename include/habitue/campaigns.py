@@ -51,7 +51,7 @@ THEN = "_then"
 """What the name of a follow-up ends in."""
 
 NOT_REACHED = "not_reached"
-"""The question of a follow-up's audience: whom of its campaign's runs did nobody reach?"""
+"""The question of a follow-up's audience: whom of its campaign's runs did nobody reach, or who gave no answer?"""
 
 TemplateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
 ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -117,15 +117,35 @@ class Treatment(Strict):
 
 
 class Then(Strict):
-    """The next channel, for those whom the campaign did not reach."""
+    """What follows for those whom the campaign did not reach, or who gave no answer: one channel with its template, or
+    several ways of which the first that is lawful and possible is taken. Who has bought since is left out."""
 
-    channel: Channel = Field(description="letter, email or call")
-    template: TemplateName = Field(description="path below the channel's folder, without language and ending")
+    when: Literal["not_reached", "no_answer"] = Field(
+        "not_reached",
+        description="not_reached (the default): for those whom nobody reached; no_answer: also for those who got a "
+        "letter and have bought nothing since",
+    )
+    channel: Channel | None = Field(None, description="letter, email or call; or say `ways`")
+    template: TemplateName | None = Field(
+        None, description="path below the channel's folder, without language and ending"
+    )
+    ways: list[Way] = Field(default_factory=list, description="channels in order of preference, each at most once")
     after_days: Count = Field(description="so many days after the run")
 
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if (self.channel is None) != (self.template is None) or (self.channel is None) != bool(self.ways):
+            raise ValueError("say channel and template, or ways")
+        if len({way.channel for way in self.ways}) != len(self.ways):
+            raise ValueError("ways: each channel at most once")
+        return self
+
     @property
-    def way(self) -> Way:
-        return Way(channel=self.channel, template=self.template)
+    def each_way(self) -> list[Way]:
+        """The ways in order of preference."""
+        if self.channel is None or self.template is None:
+            return self.ways
+        return [Way(channel=self.channel, template=self.template)]
 
 
 class Campaign(Strict):
@@ -168,7 +188,15 @@ class Campaign(Strict):
     approval: Approval | None = Field(
         None, description="when a person must say yes; default, key by key: shop.yaml `approval`"
     )
-    then: Then | None = Field(None, description="the next channel for those who were not reached")
+    response_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = Field(
+        None,
+        description="what customers buy on the run's day and so many days after it is its response; default: as long "
+        "as its offers hold, the longest of them",
+    )
+    until_purchase: bool = Field(
+        False, description="who buys after the plan is not written to or called any more; a follow-up always ends so"
+    )
+    then: Then | None = Field(None, description="what follows for those who were not reached, or gave no answer")
     delivery: Literal["at_most_once", "at_least_once"] = Field(
         "at_most_once",
         description="a mail of which nobody knows whether it left is not sent again (the default), or is",
@@ -276,22 +304,28 @@ class Campaign(Strict):
         return self.costs.over(shop.costs) if self.costs else shop.costs
 
     def follow_up(self) -> Campaign | None:
-        """The campaign of `then`, every day: those whom a run did not reach get the next channel, with their offer."""
+        """The campaign of `then`, every day: whom a run did not reach, or who gave no answer and has bought nothing
+        since, gets the first of its ways that is lawful and possible, with the same offer."""
         if self.then is None:
             return None
-        way = self.then.way.model_dump()
+        ways = [way.model_dump() for way in self.then.each_way]
         given = self.model_dump() | {
             "name": f"{self.name}{THEN}",
             "schedule": self.schedule.daily().model_dump(),
             "audience": {
                 "segments": self.groups,
                 "sql": NOT_REACHED,
-                "parameters": {"campaign": self.name, "after_days": self.then.after_days},
+                "parameters": {
+                    "campaign": self.name,
+                    "after_days": self.then.after_days,
+                    "unanswered": self.then.when == "no_answer",
+                },
             },
             "treatments": {
-                segment: {"ways": [way], "offer": self.offer(segment).model_dump()} for segment in self.groups
+                segment: {"ways": ways, "offer": self.offer(segment).model_dump()} for segment in self.groups
             },
             "rest_days": max(365, self.rest_days),
+            "until_purchase": True,
         }
         for name in ("otherwise", "arms", "holdout", "then"):
             del given[name]
@@ -300,8 +334,8 @@ class Campaign(Strict):
     def ways(self) -> Iterator[Way]:
         """Every channel and template that the campaign may use, its follow-up included, once each."""
         found = {(way.channel, way.template): way for _, treatment in self._places() for way in treatment.every_way()}
-        if self.then is not None:
-            found[self.then.channel, self.then.template] = self.then.way
+        for way in self.then.each_way if self.then else []:
+            found[way.channel, way.template] = way
         for key in sorted(found):
             yield found[key]
 
@@ -376,8 +410,10 @@ def _ways_and_places(campaign: Campaign) -> Iterator[tuple[Loc, Way]]:
         for name, arm in treatment.arms.items():
             for channel, template in arm.templates.items():
                 yield (*loc, "arms", name, "templates", channel), Way(channel=channel, template=template)
-    if campaign.then is not None:
-        yield ("then", "template"), campaign.then.way
+    if campaign.then is not None and campaign.then.template is not None:
+        yield ("then", "template"), campaign.then.each_way[0]
+    elif campaign.then is not None:
+        yield from ((("then", "ways", place, "template"), way) for place, way in enumerate(campaign.then.ways))
 
 
 def _against_the_shop(campaign: Campaign, shop: Shop) -> Iterator[Finding]:

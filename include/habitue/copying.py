@@ -1,14 +1,18 @@
-"""Parquet into PostgreSQL by COPY: DuckDB writes the text, psycopg carries it. Flat memory at any size."""
+"""Between Parquet and PostgreSQL by COPY: DuckDB reads and writes the text, psycopg carries it. Flat memory."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from habitue.database import tell_of_nobody
+
+if TYPE_CHECKING:
+    import duckdb
 
 BLOCK = 1 << 20
 
@@ -52,6 +56,33 @@ def copy_parquet(connection: Connection, path: Path, table: str, *, constants: M
                 raise
             pipe.unlink()
             return int(cursor.rowcount)
+
+
+def copy_answer(
+    connection: Connection,
+    question: TextClause,
+    parameters: Mapping[str, Any],
+    duck: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: str,
+) -> None:
+    """The rows that answer a question into a temporary table of DuckDB, made anew with these `columns`."""
+    connection.execute(text(f"create temp table answer on commit drop as {question.text}"), parameters)
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise RuntimeError("the connection is closed")
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = Path(folder) / "rows.csv"
+        with (
+            pipe.open("wb") as rows,
+            driver.cursor() as cursor,
+            cursor.copy("copy answer to stdout (format csv)") as copy,
+        ):
+            for block in copy:
+                rows.write(block)
+        duck.execute(f"create or replace temp table {table} ({columns})")
+        duck.execute(f"copy {table} from '{_quoted(str(pipe))}' (format csv, header false)")
+    connection.execute(text("drop table answer"))
 
 
 def _quoted(value: str) -> str:

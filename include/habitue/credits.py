@@ -25,4 +25,60 @@ order in which snapshots, events and answers come makes no difference to the sum
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, text
+
+from habitue import ledger
+from habitue.copying import copy_answer, copy_parquet
+from habitue.statements import source, statement
+
+if TYPE_CHECKING:
+    import duckdb
+
 RULES_VERSION = "1"
+
+LOCK = "habitue.credits"
+"""The name of the lock of whoever writes the book."""
+
+SENT = (
+    "message_id uuid, run_id text, customer_id text, code text, left_at timestamp, since date, until date, "
+    "code_until date, counts boolean"
+)
+"""What is known of each message, in shop time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """How many rows the book has got."""
+
+    new: int = 0
+    changed: int = 0
+    taken_back: int = 0
+
+
+def enter(connection: Connection, duck: duckdb.DuckDBPyConnection, *, about: dict[str, Any], at: datetime) -> Credited:
+    """Brings the book up to a snapshot, whose purchases are in `duck`, within a transaction.
+
+    `about`: `snapshot_id`, `since` (the first day of the purchases), `on` (the snapshot's), `zone` (the shop's).
+    """
+    ledger.lock(connection, LOCK)
+    copy_answer(connection, statement("credits/sent"), about, duck, "sent", SENT)
+    connection.execute(
+        text(
+            "create temp table wanted_credit (message_id uuid, run_id text, customer_id text, order_id text, "
+            "ordered_on date, rule text, sold_cents bigint, returned_cents bigint) on commit drop"
+        )
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "wanted.parquet"
+        duck.sql(source("credits/wanted")).write_parquet(str(wanted))
+        copy_parquet(connection, wanted, "wanted_credit")
+    connection.execute(text("analyze wanted_credit"))
+    moved = connection.scalars(statement("credits/enter"), {**about, "rules_version": RULES_VERSION, "at": at}).all()
+    connection.execute(text("drop table wanted_credit"))
+    return Credited(moved.count(1), moved.count(0), moved.count(-1))

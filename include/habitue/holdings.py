@@ -83,7 +83,7 @@ TABLES = {
 }
 
 FREE_TABLES = {
-    "snapshot": "snapshot_id taken_on manifest_sha256 loaded_at",
+    "snapshot": "snapshot_id taken_on manifest_sha256 loaded_at gathered_at",
     "run": "run_id campaign on_date snapshot_id campaign_sha256 template_sha256 package_version seed settings audience "
     "planned held_out excluded planned_at number shop files audience_sha256 content_sha256 cost_micros "
     "approvals_needed deliver_until state state_reason state_by state_at judged_from",
@@ -152,7 +152,7 @@ HOLDINGS = (
     Holding("mails", ("emails/*.eml",), persons.mails, forgetting.mails),
     Holding("calls", ("calls/*.csv", "calls/*.xlsx"), persons.calls, forgetting.calls),
     Holding("facts", ("runs/*/facts.parquet",), persons.facts, nothing_to),
-    Holding("responses", ("runs/*/responses/*.parquet",), persons.responses, nothing_to),
+    Holding("responses", ("runs/*/responses.parquet",), persons.responses, nothing_to),
     Holding("journal", ("runs/*/claims/*.log",), persons.journal, nothing_to),
     Holding("samples", ("rehearsals/*.html", "emails/samples/*", "previews/*"), nothing_of, forgetting.samples),
     Holding("dossiers", ("persons/*.json",), nothing_of, forgetting.dossiers),
@@ -170,6 +170,8 @@ FREE_FILES = {
     "lake/snapshots/*/validation.json": "counts by rule",
     "lake/snapshots/*/erasures.json": "how many were erased, and when",
     "work/*.json": "counts, and the settings of a night",
+    "returns/inbox/done/*": "what became of which letter: ids",
+    "returns/inbox/*": "the printer's own files, until they are taken in",
     "summary.json": "counts",
     "validation.html": "counts by rule",
     "site.json": "settings of this machine",

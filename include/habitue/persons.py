@@ -131,11 +131,11 @@ def facts(who: Person) -> Row:
 
 
 def responses(who: Person) -> Row:
-    """What they bought in each run's response window, as each snapshot knew it; also where they were held out."""
+    """What they bought in each run's response window, also where they were held out."""
     runs = who.house.out / "runs"
     return {
         str(path.relative_to(runs)): rows
-        for path in sorted(runs.glob("*/responses/*.parquet"))
+        for path in sorted(runs.glob("*/*/responses.parquet"))
         if (rows := _rows([path], who.customer_id))
     }
 

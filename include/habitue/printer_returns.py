@@ -13,6 +13,7 @@ with: corrected, it has another mark and is free again.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ STATUSES = {
     "mailed": OutcomeKind.MAILED,
     "undeliverable": OutcomeKind.RETURNED,
 }
+COLUMNS = ("letter_id", "lot", "seq", "barcode", "status", "reason", "date")
 SOURCE = "printer"
 LOT = re.compile(r"LOT-[a-z][a-z0-9_]*-\d{4}-\d\d-\d\d-\d{3,5}")
 SEQ = re.compile(r"(?:L\d{2,5}-)?(\d{1,6})")
@@ -108,6 +110,17 @@ def take(engine: Engine, path: Path, *, shop: Shop, key: MarkKey, at: datetime, 
     suppressed = _suppress(engine, list(told.values()), key=key, at=at, zone=shop.timezone)
     kept = kinds.total()
     return Taken(kept + len(said), new, kept - new, dict(kinds), suppressed, said)
+
+
+def copy_of(path: Path, out: Path) -> None:
+    """The file's lines in the columns that are read, as UTF-8 with commas."""
+    export = exports.look(path)
+    kept = {name: name.strip().lower() for name in export.columns if name.strip().lower() in COLUMNS}
+    with out.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, kept, extrasaction="ignore")
+        rows.writerow(kept)
+        for batch in exports.batches(export):
+            rows.writerows(batch.to_pylist())
 
 
 def _read(path: Path, today: date, problems: dict[int, str]) -> Iterator[list[_Line]]:

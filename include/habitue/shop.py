@@ -202,13 +202,15 @@ class LetterServiceSettings(Strict):
 class LetterSettings(Strict):
     """How letters reach the print shop: at most `lot` in one PDF, into `hand_over` (file://, s3:// or sftp://; without
     it the folder `letters` of the results) or to a letter service. `delimiter` of manifest.csv; `paper` stands in
-    README.txt."""
+    README.txt. `returns`: the folder into which printer and post put what they tell (docs/letters.md); without it
+    `returns/inbox` of the results."""
 
     lot: int = Field(2000, ge=1, le=5000)
     delimiter: Literal[";", ","] = ";"
     paper: dict[Language, Words] = Field({"fr": "A4, 80 g/m², blanc", "en": "A4, 80 g/m², white"}, min_length=1)
     hand_over: str | None = Field(None, pattern=r"^(file:///|s3://|sftp://|memory://)[^?#]+$")
     service: LetterServiceSettings | None = None
+    returns: Path | None = None
 
     @model_validator(mode="after")
     def _one_way_and_no_password(self) -> LetterSettings:

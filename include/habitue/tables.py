@@ -70,6 +70,7 @@ snapshot = Table(
     Column("taken_on", Date, nullable=False),
     Column("manifest_sha256", Text, nullable=False),
     Column("loaded_at", DateTime(timezone=True), nullable=False),
+    Column("gathered_at", DateTime(timezone=True), comment="when its purchases were credited"),
     comment="published customer bases that were loaded here",
 )
 

@@ -1,16 +1,17 @@
--- Whom did this campaign not reach, so many days ago, and has its follow-up not written to since?
+-- Whom did this campaign not reach, so many days ago, who has bought nothing since, and has its follow-up not written to
+-- since? Where `unanswered`, also who got its letter: no purchase came of it, neither theirs nor one with its code.
 -- The last message that it has for a customer counts, and whether the provider, the post or the desk has said since that
 -- it came to nothing. Somebody who complained was reached. What is in doubt, may still leave or was cancelled is left
 -- alone; what the follow-up has tried, whatever came of it, is not tried again, nor is a letter box that it has served.
 with last_message as (
-    select distinct on (m.customer_id) m.customer_id, m.message_id, m.state, r.on_date
+    select distinct on (m.customer_id) m.customer_id, m.message_id, m.channel, m.state, r.on_date
     from run r
     join message m using (run_id)
     where r.campaign = :campaign
         and r.on_date between cast(:on as date) - cast(:after_days as int) - 30 and cast(:on as date)
     order by m.customer_id, r.on_date desc, r.number desc, m.channel
 ), told as (
-    select l.customer_id, l.on_date, l.state,
+    select l.customer_id, l.message_id, l.channel, l.on_date, l.state,
         max(o.occurred_at) filter (
             where o.kind in (
                 'hard_bounce', 'dropped', 'blocked', 'spoiled', 'not_mailed', 'returned', 'not_reached'
@@ -22,12 +23,24 @@ with last_message as (
     from last_message l
     left join outcome o using (message_id)
     where l.state in ('refused', 'accepted') and l.on_date <= cast(:on as date) - cast(:after_days as int)
-    group by l.customer_id, l.on_date, l.state
+    group by l.customer_id, l.message_id, l.channel, l.on_date, l.state
 )
 select t.customer_id
 from told t
-where (t.state = 'refused' or t.failed_at is not null)
-    and (t.reached_at is null or t.reached_at < t.failed_at)
+where (
+        (t.state = 'refused' or t.failed_at is not null) and (t.reached_at is null or t.reached_at < t.failed_at)
+        or :unanswered and t.channel = 'letter' and t.state = 'accepted' and not exists (
+            select
+            from outcome o
+            where o.message_id = t.message_id and o.kind in ('complaint', 'unsubscribed')
+        )
+    )
+    and not exists (
+        select from standing s where s.customer_id = t.customer_id and s.last_day >= t.on_date
+    )
+    and not exists (
+        select from credit c where c.message_id = t.message_id group by c.message_id having sum(c.orders) > 0
+    )
     and not exists (
         select
         from run f

@@ -1,5 +1,5 @@
 -- Which messages of a shard may leave now? Claims them for one worker. Whoever has died, left, complained, said no, been
--- suppressed or had enough of other runs since the plan is cancelled. A committed claim is the licence to send: no row,
+-- suppressed or had enough of other runs since the plan is cancelled, and, where a purchase ends the campaign, who bought. A committed claim is the licence to send: no row,
 -- no message. What this worker has put back itself it doesn't take again.
 with due as (
     select m.ctid as place, m.customer_id, m.channel
@@ -10,6 +10,8 @@ with due as (
     order by m.position
     limit :most
     for update of m skip locked
+), ends as materialized ( -- where a purchase ends the campaign: what was known when it was planned
+    select snapshot_id from run where run_id = :run_id and cast(settings ->> 'until_purchase' as boolean)
 ), asked as (
     select d.place, split_part(
         case
@@ -19,6 +21,7 @@ with due as (
             when c.deceased_on is not null then 'deceased'
             when h.reason = 'complaint' then 'complaint_open'
             when h.reason is not null then h.reason
+            when b.bought then 'bought_since'
             else closed(
                 d.channel,
                 case d.channel
@@ -43,6 +46,11 @@ with due as (
         end
         limit 1
     ) s on true
+    left join lateral (
+        select g.snapshot_id > e.snapshot_id and cast(g.last_day as text) >= e.snapshot_id as bought
+        from ends e
+        join segment g on g.customer_id = d.customer_id
+    ) b on true
     left join lateral last_word(d.customer_id, d.channel, :end_of_day, true, :zone) l on true
     left join lateral (
         select fewer from preference where customer_id = d.customer_id order by preference_id desc limit 1

@@ -12,7 +12,25 @@ branch_labels = None
 depends_on = None
 
 
+RESPONSE_DAYS = """
+create function response_days(settings jsonb) returns int
+immutable parallel safe
+return coalesce((settings ->> 'response_days')::int, offer_days(settings))
+"""
+OFFER_DAYS = """
+create function offer_days(settings jsonb) returns int
+immutable parallel safe
+return coalesce((select max(days::int) from jsonb_path_query(settings, '$.**.valid_days') days), 60)
+"""
+
+
 def upgrade() -> None:
+    op.execute(OFFER_DAYS)
+    op.execute(RESPONSE_DAYS)
+    op.add_column(
+        "snapshot",
+        sa.Column("gathered_at", sa.DateTime(timezone=True), nullable=True, comment="when its purchases were credited"),
+    )
     op.create_table(
         "credit",
         sa.Column("credit_id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -94,5 +112,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("snapshot", "gathered_at")
+    op.execute("drop function response_days")
+    op.execute("drop function offer_days")
     op.drop_table("response")
     op.drop_table("credit")
