@@ -1,9 +1,11 @@
-"""`habitue results`: what became of a run, its effect in plain words, and the rows behind a figure."""
+"""`habitue results`, `habitue budget`, `habitue worth`: what became of runs, of money, and of customers; and
+`habitue demo-quarter`, which lets the demonstration shop live on."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
     from habitue.shop import Shop
 
 console = Console(highlight=False)
+
+
+def mount(app: typer.Typer) -> None:
+    """Adds the commands to the command line."""
+    app.command()(results)
+    app.command()(budget)
+    app.command()(worth)
+    app.command("demo-quarter")(demo_quarter)
+
 
 SHOWN = (
     *("planned", "sent", "delivered", "refused", "returned", "human_clicks", "machine_clicks", "unsubscribes"),
@@ -92,3 +103,135 @@ def _cells(counts: Counts, gross: float | None, shop: Shop) -> list[str]:
         return money(value, shop.currency, shop.language) if figure.endswith("_cents") else count(value, shop.language)
 
     return [written(figure) for figure in SHOWN]
+
+
+def budget(
+    year: Annotated[int | None, typer.Option(help="The calendar year; default: this one.")] = None,
+) -> None:
+    """Say what the year's campaigns cost, what is left, and how often customers heard from the shop."""
+    from habitue import budgets, doors
+    from habitue.report import cost, count, percent, words
+    from habitue.verdicts import result_words
+
+    with doors.opened(os.environ) as (house, at):
+        shop = house.shop
+        found = budgets.year_of(house.engine, year or at.astimezone(shop.tz).year, shop.budget)
+    say, known = result_words(shop.language)["budget"], words(shop.language)
+    names = {**known["segments"], **known["figures"], **say["kinds"]}
+
+    def money(micros: int) -> str:
+        return cost(micros, shop.currency, shop.language)
+
+    for title in ("campaign", "segment", "channel"):
+        _print_table(
+            say["by"][title],
+            [say["sent"], say["cost"]],
+            [
+                (names.get(key, key), count(sent, shop.language), money(spent))
+                for (key,), (sent, spent) in found.by(title).items()
+            ],
+        )
+    _print_table(
+        say["by"]["kind"],
+        [say["sent"], say["cost"]],
+        [
+            (f"T{quarter} · {names.get(kind, kind)}", count(sent, shop.language), money(spent))
+            for (quarter, kind), (sent, spent) in found.by("quarter", "kind").items()
+        ],
+    )
+    _print_table(
+        say["pressure"],
+        [say["each"], say["most"], say["nothing"]],
+        [
+            (
+                f"{names[one.channel]} {one.first:%Y-%m-%d} – {one.last:%Y-%m-%d}",
+                f"{one.each:.2f}",
+                str(one.most),
+                count(one.customers.get(0, 0), shop.language),
+            )
+            for one in (*found.letters, *found.emails, found.calls)
+        ],
+    )
+    console.print(
+        say["spent"].format(spent=money(found.spent_micros), promised=money(found.promised_micros)), markup=False
+    )
+    if found.left_micros is not None:
+        console.print(say["left"].format(left=money(found.left_micros)), markup=False)
+    if found.share is not None and found.standing is not None:
+        least, most = (percent(share, shop.language) for share in shop.budget.aim)
+        share = percent(found.share, shop.language)
+        console.print(say[found.standing].format(share=share, least=least, most=most), markup=False)
+    console.print(budgets.RULES_VERSION, style="dim", markup=False)
+
+
+def _print_table(title: str, headings: list[str], rows: list[tuple[str, ...]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def worth(
+    below: Annotated[
+        float, typer.Option(min=0, max=1, help="Warn of regular customers less likely than this to be still here.")
+    ] = 0.5,
+    most: Annotated[int, typer.Option(min=0, help="List so many of them, by number.")] = 0,
+) -> None:
+    """Say what each group's customers may bring, and which regular ones have probably left."""
+    from habitue import doors, lifetime, worths
+    from habitue.report import count, percent, words
+    from habitue.texts import money
+    from habitue.verdicts import result_words
+
+    with doors.opened(os.environ) as (house, _):
+        shop = house.shop
+        groups = worths.summary(house.engine, below=below)
+        cooling = worths.cooling(house.engine, below=below, most=most)
+    say, names = result_words(shop.language)["worth"], words(shop.language)["segments"]
+    _print_table(
+        say["title"],
+        [say[name] for name in ("customers", "alive", "worth", "won_back", "cooling")],
+        [
+            (
+                names.get(one.segment, one.segment),
+                count(one.customers, shop.language),
+                percent(one.alive, shop.language) if one.judged else "",
+                money(one.worth_cents, shop.currency, shop.language) if one.valued else "",
+                money(one.won_back_cents, shop.currency, shop.language) if one.won_back_cents else "",
+                count(one.cooling, shop.language),
+            )
+            for one in groups
+        ],
+    )
+    for who in cooling:
+        console.print(
+            f"{who.customer_id} {names.get(who.segment, who.segment)} {who.alive:.2f} {who.last_day}", markup=False
+        )
+    console.print(say["once"], markup=False)
+    console.print(lifetime.VERSION, style="dim", markup=False)
+
+
+def demo_quarter(
+    data: Annotated[Path, typer.Option(help="The folder of the demonstration shop's exports.")],
+    out: Annotated[Path, typer.Option(help="The folder for the same exports, some months later.")],
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last day of purchases in them.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+) -> None:
+    """Let the demonstration shop live on: what was bought since, also because of the messages that left."""
+    from habitue import demo_quarter as later
+    from habitue import doors
+
+    with doors.opened(os.environ) as (house, _):
+        sent = later.sent_of(house.engine)
+    if not sent:
+        console.print("No message has left yet: deliver a run first")
+        raise typer.Exit(1)
+    since = min(message.on for message in sent)
+    found = later.write_quarter(data, out, since=since, until=until.date(), seed=seed, sent=sent)
+    console.print(f"{found.again:,} orders that would have come anyway, {found.extra:,} because of a message")
+    console.print(f"{found.codes:,} codes given, {found.returns:,} orders brought back → {out}")

@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from habitue.demo_shop import FILES
 from habitue.errors import SettingError
+from habitue.statements import statement
 
 if TYPE_CHECKING:
     import numpy as np
+    from sqlalchemy import Engine
 
 YEAR = timedelta(days=364)
 AGAIN = 0.72
@@ -111,6 +113,12 @@ def write_quarter(
     orders += _brought_back(rng, orders, until, found)
     _write(out, before, rows, orders)
     return found
+
+
+def sent_of(engine: Engine) -> list[Sent]:
+    """What has left, by the ledger, in an order that is always the same."""
+    with engine.connect() as connection:
+        return [Sent(*row) for row in connection.execute(statement("measures/sent"))]
 
 
 def _read(path: Path) -> Iterator[Row]:

@@ -11,18 +11,19 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-COLUMNS = {
-    "alive": (sa.Double(), "probability of being a customer still; null: bought once, or not known"),
-    "worth_cents": (sa.BigInteger(), "what the next year may bring"),
-    "won_back_cents": (sa.BigInteger(), "of lapsed customers: what a year brings beyond that, if they come back"),
+COMMENTS = {
+    "alive": "probability of being a customer still; null: bought once, or not known",
+    "worth_cents": "what the next year may bring",
+    "won_back_cents": "of lapsed customers: what a year brings beyond that, if they come back",
 }
 
 
 def upgrade() -> None:
-    for name, (kind, comment) in COLUMNS.items():
-        op.add_column("segment", sa.Column(name, kind, comment=comment))
+    op.add_column("segment", sa.Column("alive", sa.Double(), comment=COMMENTS["alive"]))
+    for name in ("worth_cents", "won_back_cents"):
+        op.add_column("segment", sa.Column(name, sa.BigInteger(), comment=COMMENTS[name]))
 
 
 def downgrade() -> None:
-    for name in COLUMNS:
+    for name in COMMENTS:
         op.drop_column("segment", name)
