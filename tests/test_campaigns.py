@@ -500,7 +500,7 @@ def test_a_question_that_can_be_asked_is_taken(sql: str, tmp_path: Path, monkeyp
         ),
         (
             "-- Who?\nselect customer_id\nfrom visits",
-            "slow.sql, line 3: no relation visits; there are approval, consent, customer,",
+            "slow.sql, line 3: no relation visits; there are approval, consent, credit,",
         ),
         ("-- Who?\nselect customer_id\nfrom pg_catalog.run", "slow.sql, line 3: no relation pg_catalog.run; there are"),
         (

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from habitue.campaigns import Campaign, campaign_files, load_campaign
+from habitue.report import words
 from habitue.settings import Language
 from habitue.shop import Shop
-from habitue.report import words
 
 Rule = Literal["not_reached", "no_answer", "purchase", "pause", "complaint"]
 
