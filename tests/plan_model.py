@@ -278,6 +278,14 @@ class Model:
         row = self.audience[who]
         return -row["lifetime_cents"], -row["last_day"].toordinal(), who
 
+    def call_turn(self, who: str) -> tuple[bool, int, tuple[int, int, str]]:
+        """Who may bring most if won back is called first; whoever that is not known of, after them by worth."""
+        back = self.audience[who].get("won_back_cents")
+        return back is None, -(back or 0), self.worth(who)
+
+    def turn(self, seats: dict[str, str], who: str) -> object:
+        return self.call_turn(who) if seats[who] == "call" else (False, 0, self.worth(who))
+
     def _seats(self) -> dict[str, str]:
         """Each customer's channel; `_host` says who has the seat of whoever lost one."""
         seats: dict[str, str] = {}
@@ -306,7 +314,7 @@ class Model:
             if self.campaign.budget is not None and spent > self.campaign.budget * 10_000:
                 amount = (Decimal(spent) / 1_000_000).quantize(Decimal("0.01"), ROUND_HALF_UP)
                 cut[who] = f"over_budget {amount}"
-        for who in sorted(seats.keys() - cut.keys(), key=self.worth):
+        for who in sorted(seats.keys() - cut.keys(), key=lambda who: (seats[who], self.turn(seats, who))):
             places[seats[who]] += 1
             most = self.campaign.effective_capacity(self.shop).get(Channel(seats[who]))
             if most is not None and places[seats[who]] > most:

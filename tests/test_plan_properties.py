@@ -124,7 +124,7 @@ def test_everything_adds_up_and_the_first_rule_is_the_one_recorded(
         places = [row["position"] for row in rows if row["channel"] == channel]
         assert places == list(range(1, len(places) + 1))
     ranked = [row["customer_id"] for row in rows if row["channel"] == "call"]
-    assert ranked == sorted(ranked, key=model.worth)
+    assert ranked == sorted(ranked, key=model.call_turn)
 
 
 @settings(max_examples=40)

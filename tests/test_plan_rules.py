@@ -280,6 +280,18 @@ def test_beyond_the_capacity_one_is_told_how_far(town: Engine) -> None:
     assert why(town, done, DAVID) == ("over_capacity", "letter 3 of 2")
 
 
+def test_whoever_may_bring_most_if_won_back_is_called_first(town: Engine) -> None:
+    """David spent less than Boris until now, and promises more."""
+    with town.begin() as connection:
+        for who, promised in ((BORIS, 1_000), (DAVID, 9_000)):
+            connection.execute(
+                update(segment).where(segment.c.customer_id == who).values(won_back_cents=promised, alive=0.1)
+            )
+        connection.execute(insert(consent), [event(DAVID, "call", "granted", AT, valid_until=date(2027, 4, 2))])
+    done = planned(town, campaign("call", capacity={"call": 1}))
+    assert why(town, done, BORIS) == ("over_capacity", "call 2 of 1")
+
+
 def test_nobody_is_called_by_a_desk_without_capacity(town: Engine) -> None:
     done = planned(town, campaign("call", "email", capacity={"call": 0}))
     assert why(town, done, BORIS) == ("over_capacity", "call 1 of 0")

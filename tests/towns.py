@@ -62,6 +62,7 @@ def somebody(seed: int) -> Row:
         "barrier": seldom(*CHANNELS),
         "segment": draw.choice((*GROUPS, *GROUPS, *GROUPS, "prospect")),
         "worth": draw.choice((0, 5_000, 5_000, 20_000, 90_000)),
+        "back": draw.choice((None, 0, 3_000, 3_000, 7_000)),
         "last": draw.choice((0, 30, 90, 90, 400)),
         "score": draw.choice((None, 3, 18)),
         "tier": draw.choice((None, "top_20", "other")),
@@ -142,6 +143,7 @@ def _move_in(town: Town, who: str, drawn: Row) -> None:
         row[f"{drawn['barrier']}_barrier"] = "bad"
     town.customer.append(row)
     stands = standing(who, drawn["segment"], worth=drawn["worth"], last=ON - timedelta(days=drawn["last"]))
+    stands["won_back_cents"] = drawn["back"] if drawn["segment"] == "lapsed" else None
     town.segment.append({**stands, "score": drawn["score"], "tier": drawn["tier"]})
     agreed = [
         (way, "granted", drawn["agreed"], None, "marketing", False) for way in ("email", "call") if drawn["agreed"]

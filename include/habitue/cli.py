@@ -23,6 +23,7 @@ from habitue import (
     cli_plan,
     cli_privacy,
     cli_public,
+    cli_results,
     cli_returns,
     cli_runs,
     cli_senders,
@@ -53,6 +54,7 @@ cli_privacy.mount(app)
 app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
 app.command()(cli_trace.replay)
+cli_results.mount(app)
 app.command("send-test")(cli_senders.send_test)
 console = Console()
 errors = Console(stderr=True, style="red")

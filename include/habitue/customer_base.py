@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from habitue import extract as extracting
-from habitue import loading, segments, tombstones, trends, validation
+from habitue import lifetime, loading, segments, tombstones, trends, validation
 from habitue.errors import LedgerError
 from habitue.house import House
 from habitue.lake import MANIFEST, Draft, Snapshot
@@ -104,10 +104,11 @@ def segment(house: House, on: date) -> Mapping[str, Any]:
         previous=last.segments if last else None,
         memory_limit=MEMORY,
     )
+    worth = lifetime.add_values(draft.orders, draft.segments, on=on)
     if last is not None:
         validation.check_lapsed(result.counts, last.manifest["segments"], house.shop)
     (work / "draft.json").write_text(json.dumps(asdict(draft), default=str))
-    figures = {**result.figures(), "movement_since": last and last.id}
+    figures = {**result.figures(), "lifetime": worth.figures(), "movement_since": last and last.id}
     (work / "figures.json").write_text(json.dumps(figures, default=str))
     return {"segments": result.counts}
 

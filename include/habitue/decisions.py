@@ -73,8 +73,8 @@ class Counts:
 
 SEAT = (
     "seat (customer_id text, channel text, preference int, box text, host text, arm text, cut text, segment text, "
-    "language text, lifetime_cents bigint, last_day date, template text, cost_micros bigint, draw float, "
-    "shop_draw float)"
+    "language text, lifetime_cents bigint, won_back_cents bigint, last_day date, template text, cost_micros bigint, "
+    "draw float, shop_draw float)"
 )
 
 
@@ -110,8 +110,8 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     for preference in range(_most_ways(asked.campaign)):
         connection.execute(statement("plan/seats"), {"preference": preference, **draws})
         connection.execute(text("analyze seat"))
-    if asked.campaign.budget is not None:
-        connection.execute(statement("plan/budget"), {"budget_micros": asked.campaign.budget * 10_000})
+    if (money := _money(connection, asked)) is not None:
+        connection.execute(statement("plan/budget"), {"budget_micros": money})
     for channel, most in asked.campaign.effective_capacity(asked.shop).items():
         if channel in _channels(asked.campaign):
             connection.execute(statement("plan/capacity"), {"channel": channel, "most": most})
@@ -132,6 +132,16 @@ def _ask_the_law(connection: Connection, asked: Question) -> None:
     moments = {"since": since, "until": until, "before": asked.end_of_day, "at": asked.at}
     with call_windows.unlawful(connection, **moments, shop=asked.shop):
         connection.execute(statement("plan/unlawful"))
+
+
+def _money(connection: Connection, asked: Question) -> int | None:
+    """What the run may cost, in micros: the campaign's budget, and what is left of the year's; None: no limit."""
+    limits = [] if asked.campaign.budget is None else [asked.campaign.budget * 10_000]
+    if asked.shop.budget.year is not None:
+        year = {"first": date(asked.on.year, 1, 1), "last": date(asked.on.year, 12, 31)}
+        spent = connection.scalar(statement("plan/spent"), {"run_id": asked.run_id, "at": asked.at, **year})
+        limits.append(max(0, asked.shop.budget.year * 10_000 - int(spent or 0)))
+    return min(limits, default=None)
 
 
 def _check_languages(connection: Connection, shop: Shop) -> None:

@@ -48,7 +48,7 @@ TABLES = {
     "segment": Rows(
         "customer_id",
         stay="snapshot_id segment recency_days purchase_days orders amount_cents average_basket_cents r f m score tier "
-        "first_day last_day lifetime_cents lifetime_days",
+        "first_day last_day lifetime_cents lifetime_days alive worth_cents won_back_cents",
     ),
     # The proof of what was allowed and refused is kept for its period: `retention` takes it away then.
     "consent": Rows(

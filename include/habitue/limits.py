@@ -52,6 +52,27 @@ class GlobalHoldout(Strict):
     seed: str = Field("1", description="another seed draws other customers")
 
 
+class Budget(Strict):
+    """A calendar year's money."""
+
+    year: Cents | None = Field(
+        None, description="most that all campaigns may cost in a calendar year: then none leaves"
+    )
+    promotion: Cents | None = Field(
+        None, gt=0, description="all that the shop spends on promotion in a year, new customers' included"
+    )
+    aim: tuple[Share, Share] = Field(
+        (0.15, 0.20), description="the share of `promotion` to be spent on existing customers, [from, to]"
+    )
+
+    @field_validator("aim")
+    @classmethod
+    def _from_to(cls, aim: tuple[float, float]) -> tuple[float, float]:
+        if aim[0] > aim[1]:
+            raise ValueError("[from, to]: the first not above the second")
+        return aim
+
+
 class Margin(Strict):
     """What an offer must leave to the shop."""
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from habitue.envelopes import Envelope, shipped
-from habitue.limits import Approval, Breaker, Costs, GlobalHoldout, Insert, Margin, Retention, ShopCaps
+from habitue.limits import Approval, Breaker, Budget, Costs, GlobalHoldout, Insert, Margin, Retention, ShopCaps
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Count, Finding, Findings, Timezone, Words, merge, validate
 from habitue.settings import Language as Language
@@ -328,6 +328,7 @@ class Shop(Strict):
     letters: LetterSettings = LetterSettings()
     caps: ShopCaps = ShopCaps()
     holdout: GlobalHoldout = GlobalHoldout()
+    budget: Budget = Budget()
     margin: Margin | None = None
     costs: Costs = Costs()
     inserts: dict[InsertCode, Insert] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     Float,
     Identity,
     Index,
@@ -177,6 +178,13 @@ segment = Table(
     Column("last_day", Date),
     Column("lifetime_cents", BigInteger, nullable=False),
     Column("lifetime_days", Integer, nullable=False),
+    Column("alive", Double, comment="probability of being a customer still; null: bought once, or not known"),
+    Column("worth_cents", BigInteger, comment="what the next year may bring"),
+    Column(
+        "won_back_cents",
+        BigInteger,
+        comment="of lapsed customers: what a year brings beyond that, if they come back",
+    ),
     one_of("segment", Segment),
     comment="where each customer stands; the past is in the lake's snapshots",
 )

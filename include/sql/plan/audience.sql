@@ -37,7 +37,8 @@ with contact as ( -- what is still planned counts while it may leave by itself: 
     from preference
     order by customer_id, preference_id desc
 ), asked as (
-    select s.customer_id, s.segment, s.lifetime_cents, s.last_day, coalesce(w.language, c.language) as language, c.household,
+    select s.customer_id, s.segment, s.lifetime_cents, s.won_back_cents, s.last_day,
+        coalesce(w.language, c.language) as language, c.household,
         encode(c.person_mark, 'hex') as person,
         case
             when h.erased is not null then 'erased ' || (h.erased at time zone :zone)::date

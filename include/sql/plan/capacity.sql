@@ -1,8 +1,11 @@
--- Whom can this channel not serve in this run, its best customers first?
+-- Whom can this channel not serve in this run, its best customers first (calls: who may bring most if won back)?
 update seat s
 set cut = 'over_capacity ' || t.place || ' of ' || cast(:most as int)
 from (
-    select customer_id, row_number() over (order by lifetime_cents desc, last_day desc, customer_id) as place
+    select customer_id, row_number() over (
+        order by case when channel = 'call' then won_back_cents end desc nulls last, lifetime_cents desc, last_day desc,
+            customer_id
+    ) as place
     from seat
     where channel = :channel and host is null and cut is null
 ) t

@@ -1,5 +1,6 @@
--- Who gets what, in which order (letters as the post sorts them, calls by worth), in which shard? Ids and codes are
--- salted with a secret, so that nobody can work out another customer's, and are the same whenever it is planned again.
+-- Who gets what, in which order (letters as the post sorts them, calls by what winning the customer back may bring, else
+-- by worth), in which shard? Ids and codes are salted with a secret, so that nobody can work out another customer's, and
+-- are the same whenever it is planned again.
 create temp table planned_message on commit drop as
 with ordered as (
     select d.*, row_number() over (
@@ -15,7 +16,7 @@ with ordered as (
     from decision
     where verdict = 'planned' and channel = 'email'
     union all
-    select *, row_number() over (order by lifetime_cents desc, last_day desc, customer_id)
+    select *, row_number() over (order by won_back_cents desc nulls last, lifetime_cents desc, last_day desc, customer_id)
     from decision
     where verdict = 'planned' and channel = 'call'
 ), part as (

@@ -2,8 +2,8 @@
 -- e-mail a person (two people who share an address are two). Of those who share, the best customer has the seat, and
 -- the others are told who; they try their next way. The holdout and the arm of a test are salted draws, each apart.
 insert into seat (
-    customer_id, channel, preference, box, host, arm, segment, language, lifetime_cents, last_day, template, cost_micros,
-    draw, shop_draw
+    customer_id, channel, preference, box, host, arm, segment, language, lifetime_cents, won_back_cents, last_day,
+    template, cost_micros, draw, shop_draw
 )
 with open_way as (
     select c.*, w.channel,
@@ -30,7 +30,7 @@ with open_way as (
     from open_way
 )
 select r.customer_id, r.channel, :preference, r.box, coalesce(t.customer_id, nullif(r.best, r.customer_id)), r.arm,
-    r.segment, r.language, r.lifetime_cents, r.last_day, y.template, p.cost_micros,
+    r.segment, r.language, r.lifetime_cents, r.won_back_cents, r.last_day, y.template, p.cost_micros,
     draw(:seed || ':' || :campaign || ':' || r.customer_id), g.draw
 from ranked r
 join wording y on y.segment = r.segment and y.channel = r.channel and y.arm = r.arm

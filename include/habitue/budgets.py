@@ -1,0 +1,148 @@
+"""What a year's campaigns cost, on whom it was spent, and how often customers heard from the shop.
+
+Spent is what has left; promised what still may. Both count against the year's money (`shop.yaml`, budget.year): a plan
+that would go beyond it leaves the last in line out, by the rule over_budget (`decisions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy import Engine
+
+from habitue.limits import Budget
+from habitue.statements import statement
+from habitue.tables import Channel
+
+RULES_VERSION = "budgets-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one campaign cost in a quarter for one group by one channel."""
+
+    quarter: int
+    campaign: str
+    kind: str
+    """image or product"""
+    segment: str
+    channel: str
+    sent: int
+    spent_micros: int
+    waiting: int
+    promised_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """How often the customers of the base (prospects are none) heard by a channel from `first` to `last`."""
+
+    channel: str
+    first: date
+    last: date
+    customers: dict[int, int]
+    """messages → customers who got so many; 0: none"""
+
+    @property
+    def messages(self) -> int:
+        return sum(number * customers for number, customers in self.customers.items())
+
+    @property
+    def each(self) -> float:
+        """Messages a customer."""
+        everyone = sum(self.customers.values())
+        return self.messages / everyone if everyone else 0.0
+
+    @property
+    def most(self) -> int:
+        """The most that one customer got."""
+        return max((number for number, customers in self.customers.items() if customers), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    year: int
+    budget: Budget
+    rows: tuple[Spent, ...]
+    letters: tuple[Pressure, ...]
+    """by quarter"""
+    emails: tuple[Pressure, ...]
+    calls: Pressure
+    """of the year"""
+
+    @property
+    def spent_micros(self) -> int:
+        return sum(row.spent_micros for row in self.rows)
+
+    @property
+    def promised_micros(self) -> int:
+        return sum(row.promised_micros for row in self.rows)
+
+    @property
+    def left_micros(self) -> int | None:
+        """Of the year's money; None: the shop sets none."""
+        if self.budget.year is None:
+            return None
+        return self.budget.year * 10_000 - self.spent_micros - self.promised_micros
+
+    @property
+    def share(self) -> float | None:
+        """Of the shop's whole promotion, what was spent on existing customers; None: the shop does not say."""
+        if self.budget.promotion is None:
+            return None
+        return self.spent_micros / (self.budget.promotion * 10_000)
+
+    @property
+    def standing(self) -> str | None:
+        """`below`, `within` or `above` the aim for that share."""
+        if self.share is None:
+            return None
+        least, most = self.budget.aim
+        return "below" if self.share < least else "above" if self.share > most else "within"
+
+    def by(self, *names: str) -> dict[tuple[str, ...], tuple[int, int]]:
+        """(messages sent, micros spent) by `quarter`, `campaign`, `kind`, `segment`, `channel`, or several of them:
+        `by("quarter", "kind")` says how image and product messages alternate."""
+        found: dict[tuple[str, ...], tuple[int, int]] = {}
+        for row in self.rows:
+            key = tuple(str(getattr(row, name)) for name in names)
+            sent, spent = found.get(key, (0, 0))
+            found[key] = (sent + row.sent, spent + row.spent_micros)
+        return dict(sorted(found.items()))
+
+
+def year_of(engine: Engine, year: int, budget: Budget) -> Year:
+    """The calendar year, by the days of its runs."""
+    first, last = date(year, 1, 1), date(year, 12, 31)
+    with engine.connect() as connection:
+        rows = connection.execute(statement("budget/spent"), {"first": first, "last": last})
+        spent = tuple(Spent(*row) for row in rows)
+    quarters = [_pressures(engine, *_quarter(year, number)) for number in (1, 2, 3, 4)]
+    return Year(
+        year,
+        budget,
+        spent,
+        tuple(found[Channel.LETTER] for found in quarters),
+        tuple(found[Channel.EMAIL] for found in quarters),
+        _pressures(engine, first, last)[Channel.CALL],
+    )
+
+
+def _quarter(year: int, number: int) -> tuple[date, date]:
+    first = date(year, 3 * number - 2, 1)
+    return first, date(year + number // 4, 3 * number % 12 + 1, 1) - timedelta(days=1)
+
+
+def _pressures(engine: Engine, first: date, last: date) -> dict[Channel, Pressure]:
+    asked = {"first": first, "last": last, "channels": _names(Channel)}
+    found: dict[Channel, dict[int, int]] = {channel: {} for channel in Channel}
+    with engine.connect() as connection:
+        for row in connection.execute(statement("budget/pressure"), asked):
+            found[Channel(row.channel)][row.messages] = row.customers
+    return {channel: Pressure(channel, first, last, customers) for channel, customers in found.items()}
+
+
+def _names(channels: Iterable[Channel]) -> list[str]:
+    return [channel.value for channel in channels]

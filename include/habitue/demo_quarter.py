@@ -1,0 +1,226 @@
+"""The demonstration shop some months later: its exports with what was bought since, and with what the campaigns did.
+
+Without campaigns each customer does again what he did a year before: every visit of the same days comes again, 52 weeks
+later (so the same weekday), with the chance AGAIN. A message that left adds a visit of its own with the chance LIFT of
+its channel: this is the true effect, planted here, that a report must find. Some of those who come give the code of
+their offer, also of those who would have come anyway: what is credited to a message is more than what it caused. Some
+goods are brought back, a part of them months later.
+
+The same arguments give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from habitue.demo_shop import FILES
+from habitue.errors import SettingError
+from habitue.statements import statement
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sqlalchemy import Engine
+
+YEAR = timedelta(days=364)
+AGAIN = 0.72
+LIFT: Mapping[str, float] = {"letter": 0.07, "email": 0.03, "call": 0.12}
+"""The chance that a message brings a visit more."""
+CODE_OF_EXTRA, CODE_OF_OTHERS = 0.7, 0.2
+"""How many give the code of their message: who came because of it, and who would have come anyway."""
+RETURNED, LATE = 0.04, 0.3
+"""Orders brought back, and how many of those only after two to four months."""
+MOMENT = "%d/%m/%Y %H:%M"
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that left."""
+
+    customer_id: str
+    channel: str
+    on: date
+    offer_code: str
+
+
+@dataclass
+class Quarter:
+    """What was written, and the truth behind it."""
+
+    again: int = 0
+    """orders that would have come anyway"""
+    extra: int = 0
+    """orders that came because of a message"""
+    codes: int = 0
+    returns: int = 0
+    caused: dict[str, set[str]] = field(default_factory=dict)
+    """by channel: customers who bought because of a message and would not have bought at all"""
+
+
+def comes_again(rng: np.random.Generator, visits: int) -> Any:
+    """Which of last year's visits are repeated."""
+    return rng.random(visits) < AGAIN
+
+
+def is_moved(rng: np.random.Generator, channels: Sequence[str], lift: Mapping[str, float] = LIFT) -> Any:
+    """Which messages bring a visit more."""
+    import numpy as np
+
+    return rng.random(len(channels)) < np.array([lift[channel] for channel in channels])
+
+
+def write_quarter(
+    before: Path,
+    out: Path,
+    *,
+    since: date,
+    until: date,
+    seed: int,
+    sent: Sequence[Sent],
+    lift: Mapping[str, float] = LIFT,
+) -> Quarter:
+    """The exports of `before` (CSV, which end before `since`) into `out`, with what was bought from `since` to `until`.
+    At most 364 days, so that a year before is known."""
+    if not since <= until < since + YEAR:
+        raise SettingError(f"demo quarter: from {since} until {until}; give an end within 364 days of the beginning")
+    import numpy as np
+
+    rng = np.random.default_rng([seed, since.toordinal()])
+    rows = list(_read(before / FILES["commandes"]))
+    past = _visits(rows, since - YEAR, until - YEAR)
+    found = Quarter()
+    orders = [_shifted(lines) for lines, again in zip(past, comes_again(rng, len(past)), strict=True) if again]
+    found.again = len(orders)
+    bought = {lines[0]["id_client"] for lines in orders}
+    _give_codes(rng, orders, sent, found)
+    moved = [
+        message for message, is_so in zip(sent, is_moved(rng, [m.channel for m in sent], lift), strict=True) if is_so
+    ]
+    for message in moved:
+        if past:
+            orders.append(_extra(rng, past[int(rng.integers(len(past)))], message, until, found))
+            if message.customer_id not in bought:
+                found.caused.setdefault(message.channel, set()).add(message.customer_id)
+    orders += _brought_back(rng, orders, until, found)
+    _write(out, before, rows, orders)
+    return found
+
+
+def sent_of(engine: Engine) -> list[Sent]:
+    """What has left, by the ledger, in an order that is always the same."""
+    with engine.connect() as connection:
+        return [Sent(*row) for row in connection.execute(statement("measures/sent"))]
+
+
+def _read(path: Path) -> Iterator[Row]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as table:
+        yield from csv.DictReader(table, delimiter=";")
+
+
+def _moment(row: Row) -> datetime | None:
+    try:
+        return datetime.strptime(row["date_heure"], MOMENT)  # noqa: DTZ007 - shop time
+    except ValueError:
+        return None
+
+
+def _visits(rows: Sequence[Row], first: date, last: date) -> list[list[Row]]:
+    """The sales of these days by known customers, in the order of the file."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        moment = _moment(row)
+        if moment and first <= moment.date() <= last and row["id_client"] and row["no_commande"].startswith("T"):
+            found.setdefault(row["no_commande"], []).append(row)
+    return list(found.values())
+
+
+def _shifted(lines: Sequence[Row]) -> list[Row]:
+    moved = []
+    for row in lines:
+        moment = _moment(row)
+        assert moment is not None  # noqa: S101 - those without one are no visits
+        moved.append({**row, "date_heure": (moment + YEAR).strftime(MOMENT), "code_avantage": ""})
+    return moved
+
+
+def _give_codes(rng: np.random.Generator, orders: list[list[Row]], sent: Sequence[Sent], found: Quarter) -> None:
+    by_customer = {message.customer_id: message for message in sent}
+    for lines, gives in zip(orders, rng.random(len(orders)) < CODE_OF_OTHERS, strict=True):
+        message, moment = by_customer.get(lines[0]["id_client"]), _moment(lines[0])
+        if gives and message and moment and moment.date() > message.on:
+            _with_code(lines, message.offer_code)
+            found.codes += 1
+
+
+def _with_code(lines: list[Row], code: str) -> None:
+    for row in lines:
+        row["code_avantage"] = code
+
+
+def _extra(rng: np.random.Generator, like: Sequence[Row], message: Sent, until: date, found: Quarter) -> list[Row]:
+    """A visit as somebody else made it, some weeks after the message; never on a Sunday or a closed day."""
+    from habitue.demo_orders import CLOSED
+
+    day = message.on + timedelta(days=2 + int(rng.triangular(0, 10, 50)))
+    while day.weekday() == 6 or (day.month, day.day) in CLOSED:
+        day += timedelta(days=1)
+    day = min(day, until)
+    clock = 600 + int(rng.integers(0, 540))
+    moment = datetime(day.year, day.month, day.day, clock // 60, clock % 60)  # noqa: DTZ001 - shop time
+    lines = [{**row, "id_client": message.customer_id, "date_heure": moment.strftime(MOMENT)} for row in like]
+    gives = rng.random() < CODE_OF_EXTRA
+    _with_code(lines, message.offer_code if gives else "")
+    found.extra += 1
+    found.codes += int(gives)
+    return lines
+
+
+def _brought_back(
+    rng: np.random.Generator, orders: Sequence[list[Row]], until: date, found: Quarter
+) -> list[list[Row]]:
+    back = []
+    for lines in orders:
+        if rng.random() >= RETURNED:
+            continue
+        days = int(rng.integers(60, 120)) if rng.random() < LATE else int(rng.integers(3, 26))
+        moment = _moment(lines[0])
+        if moment is None or (moment + timedelta(days=days)).date() > until:
+            continue
+        when, row = (moment + timedelta(days=days)).strftime(MOMENT), lines[0]
+        gone = {"quantite": f"-{row['quantite']}", "montant": f"-{row['montant']}" if row["montant"] else ""}
+        back.append([{**row, **gone, "no_commande": "A", "date_heure": when, "code_avantage": ""}])
+        found.returns += 1
+    return back
+
+
+def _write(out: Path, before: Path, rows: Sequence[Row], orders: Sequence[list[Row]]) -> None:
+    """Everything beside the old, all or nothing; new orders by time, with numbers that go on behind the last one."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("clients", "consentements"):
+        if before != out:
+            shutil.copyfile(before / FILES[name], out / FILES[name])
+    serial = max((int(row["no_commande"].rpartition("-")[2]) for row in rows), default=0)
+    by_time = sorted(orders, key=lambda lines: (_moment(lines[0]) or datetime.min, lines[0]["id_client"]))  # noqa: DTZ901
+    part = out / f".{FILES['commandes']}.part"
+    columns = list(rows[0]) if rows else []
+    with part.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=5, fileobj=raw, mtime=0) as packed:
+        text = io.TextIOWrapper(packed, "utf-8", newline="")
+        table = csv.DictWriter(text, columns, delimiter=";", lineterminator="\r\n")
+        table.writeheader()
+        table.writerows(rows)
+        for place, lines in enumerate(by_time, serial + 1):
+            kind, year = lines[0]["no_commande"][:1], lines[0]["date_heure"][8:10]
+            for number, row in enumerate(lines, 1):
+                table.writerow({**row, "no_commande": f"{kind}{year}-{place:07d}", "no_ligne": str(number)})
+        text.flush()
+        text.detach()
+    part.replace(out / FILES["commandes"])
