@@ -15,13 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
 from babel.numbers import format_decimal
 
 from habitue.errors import TemplateError
+from habitue.kinds import Disposition as Disposition
+from habitue.kinds import Reason as Reason
 from habitue.shop import INCLUDE, Language, Shop, read_yaml
 from habitue.texts import LOCALES, Text, load_text, typography
 
@@ -29,53 +30,6 @@ FOLDER = INCLUDE / "templates" / "calls"
 
 WORDS = frozenset({"customer", "facts", "offer", "shop"})
 """What a script may speak of."""
-
-
-class Disposition(StrEnum):
-    """How a call ended. One of these must be chosen before the line is done."""
-
-    NO_ANSWER = "no_answer"
-    """nobody picked up: again after a day, in another slot, four tries in thirty days at most"""
-    BUSY = "busy"
-    """again after half an hour"""
-    VOICEMAIL_NOMSG = "voicemail_nomsg"
-    """a machine, no message left: as no answer"""
-    VOICEMAIL_LEFT = "voicemail_left"
-    """a message was left: as no answer"""
-    CALLBACK_AT = "callback_at"
-    """a day and a time were agreed, in lawful hours"""
-    CALLBACK_LATER = "callback_later"
-    """another time, none agreed"""
-    REACHED_COURTESY = "reached_courtesy"
-    """a good talk, nothing agreed"""
-    OFFER_ACCEPTED = "offer_accepted"
-    WILL_VISIT = "will_visit"
-    NOT_INTERESTED = "not_interested"
-    """stops the campaign for this customer"""
-    COMPLAINT = "complaint"
-    """opens a complaint; no marketing until it is settled"""
-    DO_NOT_CALL = "do_not_call"
-    """consent is taken back (R. 223-3): never again without a new one"""
-    BAD_NUMBER = "bad_number"
-    """out of service or a fax: the number is struck off"""
-    WRONG_PERSON = "wrong_person"
-    """the number is someone else's, and is struck off"""
-    DECEASED = "deceased"
-    """nothing is sent any more, by any channel"""
-
-
-class Reason(StrEnum):
-    """Why a customer stays away, as they say it."""
-
-    PRICE = "price"
-    ASSORTMENT = "assortment"
-    SERVICE = "service"
-    QUALITY = "quality"
-    MOVED = "moved"
-    COMPETITOR = "competitor"
-    OTHER = "other"
-    NONE = "none"
-    """they gave none"""
 
 
 BLOCKS = ("opening", "question", "offer", "goodbye", "refusal")

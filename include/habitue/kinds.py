@@ -90,6 +90,8 @@ class OutcomeKind(StrEnum):
     """the customer was spoken to"""
     NOT_REACHED = "not_reached"
     """rung for the last time without speaking to the customer"""
+    RELEASED = "released"
+    """the call list ended before anybody rang"""
 
 
 class Hold(StrEnum):
@@ -100,6 +102,8 @@ class Hold(StrEnum):
     COMPLAINT = "complaint"
     """an open complaint: no selling until it is settled"""
     PAYMENT_INCIDENT = "payment_incident"
+    DECEASED = "deceased"
+    """told on the phone, or by the family: the shop's own data may take long to say so"""
 
 
 class SuppressionReason(StrEnum):
@@ -110,6 +114,10 @@ class SuppressionReason(StrEnum):
     SPAM_COMPLAINT = "spam_complaint"
     RETURNED_LETTER = "returned_letter"
     REFUSED_CALLS = "refused_calls"
+    BAD_NUMBER = "bad_number"
+    """out of service, a fax, or somebody else's"""
+    MOVED = "moved"
+    """the customer said that they have moved"""
 
 
 class Apart(StrEnum):
@@ -138,3 +146,75 @@ class ReturnReason(StrEnum):
     UNCLAIMED = "unclaimed"
     DECEASED = "deceased"
     OTHER = "other"
+
+
+class Disposition(StrEnum):
+    """How a call ended. One of these must be chosen before the line is done."""
+
+    NO_ANSWER = "no_answer"
+    """nobody picked up: again after a day, in another slot, four tries in thirty days at most"""
+    BUSY = "busy"
+    """again after half an hour"""
+    VOICEMAIL_NOMSG = "voicemail_nomsg"
+    """a machine, no message left: as no answer"""
+    VOICEMAIL_LEFT = "voicemail_left"
+    """a message was left: as no answer"""
+    TECH_FAILURE = "tech_failure"
+    """our own line failed: again after half an hour; it counts as an attempt all the same"""
+    CALLBACK_AT = "callback_at"
+    """a day and a time were agreed, in lawful hours, or outside with proof"""
+    CALLBACK_LATER = "callback_later"
+    """another time, none agreed: again after a day"""
+    REACHED_COURTESY = "reached_courtesy"
+    """a good talk, nothing agreed"""
+    OFFER_ACCEPTED = "offer_accepted"
+    WILL_VISIT = "will_visit"
+    NOT_INTERESTED = "not_interested"
+    """stops the campaign for this customer"""
+    COMPLAINT = "complaint"
+    """opens a complaint; no marketing until it is settled"""
+    MOVED = "moved"
+    """lives elsewhere: the postal address is struck off"""
+    LANGUAGE = "language"
+    """no common language: another agent tries, a day later"""
+    MINOR = "minor"
+    """a minor, or not the holder of the account, picked up: nothing is said, and the list is done with them"""
+    DO_NOT_CALL = "do_not_call"
+    """consent is taken back (R. 223-3): never again without a new one"""
+    BAD_NUMBER = "bad_number"
+    """out of service: the number is struck off"""
+    WRONG_PERSON = "wrong_person"
+    """the number is someone else's, and is struck off"""
+    FAX = "fax"
+    """a machine that whistles: the number is struck off"""
+    DECEASED = "deceased"
+    """nothing is sent any more, by any channel"""
+
+
+class Reason(StrEnum):
+    """Why a customer left, as they told it."""
+
+    PRICE = "price"
+    ASSORTMENT = "assortment"
+    SERVICE = "service"
+    QUALITY = "quality"
+    MOVED = "moved"
+    COMPETITOR = "competitor"
+    OTHER = "other"
+    NONE = "none"
+    """they gave none"""
+
+
+class LineStatus(StrEnum):
+    """What has become of a line of a call list."""
+
+    OPEN = "open"
+    """still to be called"""
+    DONE = "done"
+    """an agent has ended it; its disposition says how"""
+    CLOSED = "closed"
+    """may not be called any more: `reason` names the rule"""
+    NOT_REACHED = "not_reached"
+    """tried in vain until the list ended, or as often as the law allows"""
+    RELEASED = "released"
+    """the list ended before anybody tried"""

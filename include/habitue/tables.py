@@ -33,8 +33,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from habitue.kinds import Apart as Apart
 from habitue.kinds import Channel as Channel
+from habitue.kinds import Disposition as Disposition
 from habitue.kinds import Hold as Hold
+from habitue.kinds import LineStatus as LineStatus
 from habitue.kinds import OutcomeKind as OutcomeKind
+from habitue.kinds import Reason as Reason
 from habitue.kinds import ReturnReason as ReturnReason
 from habitue.kinds import RunState as RunState
 from habitue.kinds import Segment as Segment
