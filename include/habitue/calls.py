@@ -234,7 +234,7 @@ def _printable(value: str) -> str:
     return _UNPRINTABLE.sub(" ", value.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _cell_text(value: str) -> str:
+def cell_text(value: str) -> str:
     """Text for a cell: not longer than a cell, and without `<r>` at the start, which xlsxwriter takes for its own
     markup and writes as it is."""
     value = _printable(value)
@@ -324,7 +324,7 @@ class _Workbook:
             elif isinstance(value, date):
                 self.sheet.write_datetime(number, column, value, shape)
             elif isinstance(value, str):
-                self.sheet.write_string(number, column, _cell_text(value), shape)
+                self.sheet.write_string(number, column, cell_text(value), shape)
             else:
                 self.sheet.write_number(number, column, float(value), shape)
 

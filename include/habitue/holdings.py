@@ -73,6 +73,8 @@ TABLES = {
     "event_apart": Rows(
         "mark", stay="event why type kind occurred_at recorded_at post_id place provider_ref withdraws"
     ),
+    # The proof of who handled whose data stays with the number.
+    "audit": Rows("customer_id", stay="audit_id at said_by what subject people"),
     "suppression": Rows("mark", stay="suppression_id channel reason recorded_at mark_key source lifted_at lifted_by"),
 }
 

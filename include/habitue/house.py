@@ -20,8 +20,9 @@ from habitue import connections, database, tokens
 from habitue.errors import LedgerError, SettingError
 from habitue.lake import Lake, Snapshot
 from habitue.providers import Access
+from habitue.settings import INCLUDE
 from habitue.shop import SenderSettings, Shop
-from habitue.sources import SourceSpec, load_source
+from habitue.sources import SourceSpec, load_source, source_file
 from habitue.suppressions import MarkKey
 
 LEAST_KEY = 32
@@ -51,6 +52,12 @@ class House:
     def settings(settings: Mapping[str, str]) -> Shop:
         """The shop's settings alone, with the source's overrides."""
         return _shop(_source(settings), settings)
+
+    @classmethod
+    def written(cls, settings: Mapping[str, str]) -> float:
+        """When the files of the settings were last written: a house opened before is out of date."""
+        files = [INCLUDE / "shop.yaml", source_file(settings.get("HABITUE_SOURCE") or "demo_shop")]
+        return max(file.stat().st_mtime for file in files if file.is_file())
 
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> House:

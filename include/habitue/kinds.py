@@ -218,3 +218,18 @@ class LineStatus(StrEnum):
     """tried in vain until the list ended, or as often as the law allows"""
     RELEASED = "released"
     """the list ended before anybody tried"""
+
+
+class Audited(StrEnum):
+    """What the audit trail keeps of those who handle personal data."""
+
+    SEARCHED = "searched"
+    """looked for somebody; what was typed is not kept"""
+    VIEWED = "viewed"
+    """a customer's page, a card of the call desk, a sample addressed to somebody"""
+    EXPORTED = "exported"
+    """took people's data out as a file"""
+    CHANGED = "changed"
+    """recorded a consent, a withdrawal, a complaint or its end in somebody's name"""
+    ERASED = "erased"
+    """had somebody forgotten"""

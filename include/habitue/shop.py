@@ -273,6 +273,21 @@ class CallDesk(Strict):
     hours: str
 
 
+class Access(Strict):
+    """Who sees what on the pages in Airflow: names of roles as Airflow's auth manager has them (`admin`, `Op`), or
+    `user:` and a name. A named user comes before any role, and ops before manager before agent.
+
+    With Airflow's simple auth manager, whose roles are fixed, call agents are named: their role there is `viewer`.
+    """
+
+    ops: list[Words] = Field(["admin", "op", "user", "Admin", "Op", "User", "MarketingOps"])
+    """everything"""
+    manager: list[Words] = Field(["viewer", "Viewer", "ShopManager"])
+    """figures, no personal data"""
+    agent: list[Words] = Field(["CallAgent"])
+    """the call desk, one customer at a time"""
+
+
 class Shop(Strict):
     name: str
     legal: str
@@ -304,6 +319,7 @@ class Shop(Strict):
     approval: Approval = Approval()
     breaker: Breaker = Breaker()
     retention: Retention = Retention()
+    access: Access = Access()
 
     @model_validator(mode="after")
     def _the_envelope_is_known(self) -> Shop:

@@ -154,11 +154,16 @@ class Source(Protocol):
         ...
 
 
+def source_file(name_or_path: str) -> Path:
+    """The file of a source of include/sources/, or the path as it is."""
+    named = "/" not in name_or_path and not name_or_path.endswith((".yaml", ".yml"))
+    return INCLUDE / "sources" / f"{name_or_path}.yaml" if named else Path(name_or_path)
+
+
 def load_source(name_or_path: str, *, data: Path | None = None) -> SourceSpec:
     """A source of include/sources/ by its name, or any YAML file by its path; `data` is the folder of its files."""
-    named = "/" not in name_or_path and not name_or_path.endswith((".yaml", ".yml"))
-    path = INCLUDE / "sources" / f"{name_or_path}.yaml" if named else Path(name_or_path)
-    if named and not path.is_file():
+    path = source_file(name_or_path)
+    if path.parent == INCLUDE / "sources" and not path.is_file():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         raise SettingError(f"source {name_or_path} is not known; there are {known}, or give the path of a YAML file")
     ours = {"name": path.stem, "folder": path.parent, "data": data}

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from habitue.kinds import Apart as Apart
+from habitue.kinds import Audited as Audited
 from habitue.kinds import Channel as Channel
 from habitue.kinds import Disposition as Disposition
 from habitue.kinds import Hold as Hold
@@ -460,4 +461,19 @@ lot_letter = Table(
     UniqueConstraint("lot_id", "message_id"),
     Index("ix_lot_letter_message_id", "message_id"),
     comment="which letter stands where in which lot; a letter printed again stands in two",
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("said_by", Text, nullable=False, comment="who was logged in"),
+    Column("what", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("subject", Text, comment="a list, a run, a file: a word of ours, never what somebody typed"),
+    Column("people", Integer, comment="how many people's data went out"),
+    one_of("what", Audited),
+    Index("ix_audit_customer_id", "customer_id"),
+    comment="who saw, took out or had forgotten whose data; append-only",
 )

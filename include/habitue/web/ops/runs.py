@@ -5,31 +5,21 @@ Plain HTML forms, no script: the frame in which Airflow shows the page allows no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import RedirectResponse, Response
 
 from habitue import allowances, controls, doubts, overview
 from habitue.allowances import Used
 from habitue.errors import LedgerError
-from habitue.house import House
 from habitue.overview import RunLine, RunView
-from habitue.report import rule_words, web_environment
+from habitue.report import rule_words
 from habitue.shop import Shop
 from habitue.tables import Channel, RunState, Segment, State
-from habitue.texts import long_date, money
-from habitue.web.pages import Page, root, same_origin
-
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'self'"
-)
+from habitue.web.ops.shell import Here, Role, Visit, allowed, as_read_in, may_act, page
+from habitue.web.pages import Page, same_origin
 
 Act = Literal["pause", "resume", "cancel", "settle"]
 AllAct = Literal["stop", "go"]
@@ -38,85 +28,35 @@ Saying = Annotated[Literal["accepted", "refused", "planned"] | None, Form()]
 Seen = Annotated[int, Form(ge=0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who looks at a page, and whether they may change its run (a page of no run: all of them)."""
-
-    name: str
-    may_act: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request: the house, who is there, the moment, and where the pages are mounted."""
-
-    house: House
-    visitor: Visitor
-    at: datetime
-    root: str
-
-
-def router(house: Callable[[], House], now: Callable[[House], datetime], visitor: Callable[..., Visitor]) -> APIRouter:
-    """The routes. `house` is opened at each request and closed after it; `visitor` is a dependency of FastAPI that says
-    who asks: the guard before these routes has let them in."""
-
-    def visit(request: Request, who: Visitor = Depends(visitor)) -> Iterator[None]:  # noqa: B008 - FastAPI's way
-        found = house()
-        request.state.visit = Visit(found, who, now(found), root(request))
-        try:
-            yield
-        finally:
-            found.engine.dispose()
-
-    routes = APIRouter(route_class=Page, dependencies=[Depends(visit)])
-    routes.include_router(looking)
-    routes.include_router(acting)
-    return routes
-
-
-def _visit(request: Request) -> Visit:
-    found: Visit = request.state.visit
-    return found
-
-
-Here = Annotated[Visit, Depends(_visit)]
-
-
-def may_act(here: Here) -> None:
-    """403 for who may only look."""
-    if not here.visitor.may_act:
-        raise HTTPException(403, "you may look at runs, not change them")
-
-
-looking = APIRouter(route_class=Page)
-acting = APIRouter(route_class=Page, dependencies=[Depends(same_origin), Depends(may_act)])
+looking = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS, Role.MANAGER)])
+acting = APIRouter(route_class=Page, dependencies=[Depends(same_origin), allowed(Role.OPS), Depends(may_act)])
 
 
 @looking.get("/runs/")
 def runs(here: Here) -> Response:
-    return _page(here, "runs.html.j2", runs=overview.runs(here.house.engine, at=here.at))
+    return page(here, "runs.html.j2", area="campaigns", runs=overview.runs(here.house.engine, at=here.at))
 
 
 @looking.get("/runs/{run_id}")
 def run(run_id: str, here: Here) -> Response:
     found = overview.view(here.house.engine, run_id, shop=here.house.shop, at=here.at)
     used = allowances.used(here.house.engine, here.house.shop, at=here.at)
-    return _page(here, "run.html.j2", **_shown(found, here.house.shop, used))
+    return page(here, "run.html.j2", area="campaigns", **_shown(found, as_read_in(here.shop, here.language), used))
 
 
-@looking.get("/runs/confirm/{act}", dependencies=[Depends(may_act)])
+@looking.get("/runs/confirm/{act}", dependencies=[allowed(Role.OPS), Depends(may_act)])
 def confirm_for_all(act: AllAct, here: Here) -> Response:
-    return _page(here, "confirm.html.j2", act=act, line=None, found=[], waiting=0, once=frozenset())
+    return page(here, "confirm.html.j2", area="campaigns", act=act, line=None, found=[], waiting=0, once=frozenset())
 
 
-@looking.get("/runs/{run_id}/confirm/{act}", dependencies=[Depends(may_act)])
+@looking.get("/runs/{run_id}/confirm/{act}", dependencies=[allowed(Role.OPS), Depends(may_act)])
 def confirm(run_id: str, act: Act, here: Here) -> Response:
     line = overview.one_run(here.house.engine, run_id, at=here.at)
     with here.house.engine.connect() as connection:
         found = doubts.doubts(connection, run_id, at=here.at)
     waiting = sum(one.unknown for one in found) if act == "settle" else line.waiting
     once = _made_again(line, here.house.shop)
-    return _page(here, "confirm.html.j2", act=act, line=line, found=found, waiting=waiting, once=once)
+    return page(here, "confirm.html.j2", area="campaigns", act=act, line=line, found=found, waiting=waiting, once=once)
 
 
 @acting.post("/runs/{run_id}/pause")
@@ -170,28 +110,6 @@ def _back(here: Visit, run_id: str = "", after: str = "") -> Response:
     return RedirectResponse(f"{here.root}/runs/{quote(run_id, safe='')}{after}", 303)
 
 
-def _page(here: Visit, template: str, **known: Any) -> Response:
-    pages = _environment(here.house.shop)
-    html = pages.get_template(template).render(
-        root=here.root, may_act=here.visitor.may_act, stopped=overview.stopped(here.house.engine), **known
-    )
-    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})
-
-
-def _environment(shop: Shop) -> Environment:
-    """`micros | price`, `moment | moment` in the shop's time zone, besides the filters of all pages."""
-    pages = web_environment(shop)
-    pages.filters.update(
-        price=lambda micros: money(round(micros / 10_000), shop.currency, shop.language),
-        moment=lambda at: _moment(at.astimezone(shop.tz), shop.language),
-    )
-    return pages
-
-
-def _moment(at: datetime, language: str) -> str:
-    return f"{long_date(at.date(), language)}, {at:%H:%M}"
-
-
 def _shown(view: RunView, shop: Shop, used: Used | None) -> dict[str, Any]:
     """What the page of one run shows, in order."""
     order = {name: place for place, name in enumerate([*Segment, *Channel])}
@@ -232,3 +150,8 @@ def _acts(view: RunView) -> list[str]:
     if line.state is not RunState.CANCELLED and line.waiting:
         acts.append("cancel")
     return acts
+
+
+routes = APIRouter(route_class=Page)
+routes.include_router(looking)
+routes.include_router(acting)

@@ -1,0 +1,22 @@
+"""The pages inside Airflow's UI: one shell, one module a part. It imports no Airflow: the plugin says who is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fastapi import APIRouter
+
+from habitue.house import House
+from habitue.web.ops import files, front, runs
+from habitue.web.ops.shell import Visitor, arriving
+from habitue.web.pages import Page
+
+
+def router(house: Callable[[], House], now: Callable[[House], datetime], visitor: Callable[..., Visitor]) -> APIRouter:
+    """All routes. `house` and `now` are asked at each request; `visitor` is a dependency of FastAPI that says who asks:
+    the guard before these routes has let them in."""
+    routes = APIRouter(route_class=Page, dependencies=[arriving(house, now, visitor)])
+    for part in (front, files, runs):
+        routes.include_router(part.routes)
+    return routes
