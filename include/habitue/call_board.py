@@ -96,8 +96,8 @@ def lines(
     most: int = 50,
     after: int = 0,
 ) -> tuple[list[Line], int]:
-    """The lines of a list by rank, so many from the place `after` on; and how many there are. `agent`: assigned to, held
-    by, or called last by them."""
+    """The lines of a list by rank, so many from the place `after` on; and how many there are. `agent`: assigned to or
+    held by them, or theirs to call back."""
     raise NotImplementedError
 
 

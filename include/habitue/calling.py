@@ -170,11 +170,12 @@ def places(*, local_holidays: bool = False) -> dict[str, Law]:
     return found
 
 
-def law(country: str | None, postcode: str | None, *, local_holidays: bool = False) -> Law | None:
+def law_at(country: str | None, postcode: str | None, *, local_holidays: bool = False) -> Law | None:
     """What is in force where somebody lives; None where no file is for it."""
     if country is None:
         return None
-    return _law(f"{country}-{postcode or ''}", local_holidays)
+    known, place = places(local_holidays=local_holidays), f"{country}-{postcode or ''}"
+    return next((known[place[:end]] for end in range(len(place), 0, -1) if place[:end] in known), None)
 
 
 @cache
@@ -182,11 +183,6 @@ def law_of(key: str) -> Law:
     """By its own name."""
     name, _, part = key.partition("/")
     return Law(profiles()[name], part or None)
-
-
-def _law(place: str, local_holidays: bool) -> Law | None:
-    known = places(local_holidays=local_holidays)
-    return next((known[place[:end]] for end in range(len(place), 0, -1) if place[:end] in known), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +229,14 @@ def may_call(standing: Standing, at: datetime) -> Verdict:
     """Whether this person may be rung at the moment `at`, which bears a time zone."""
     if at.tzinfo is None:
         raise ValueError("a moment without a time zone says nothing of another clock")
-    barrier = _barrier(standing, at)
-    if barrier is None:
-        return Verdict(closes=_closes(standing, at))
-    source = None if standing.law is None else standing.law.profile.rules.get(barrier)
-    return Verdict(barrier, source, _opens(standing, at))
+    if standing.law is None:
+        return Verdict(Barrier.COUNTRY_UNKNOWN)
+    if standing.timezone is None or not is_zone(standing.timezone):
+        return Verdict(Barrier.TIMEZONE_UNKNOWN)
+    asked = _Asked(standing, standing.law, ZoneInfo(standing.timezone))
+    if (barrier := asked.barrier(at)) is None:
+        return Verdict(closes=asked.closes(at))
+    return Verdict(barrier, standing.law.profile.rules.get(barrier), asked.opens(at))
 
 
 def openings(wanted: Law, timezone: str, since: date, until: date) -> Iterator[tuple[date, datetime, datetime]]:
@@ -266,65 +265,87 @@ def is_zone(timezone: str | None) -> bool:
     return True
 
 
-def in_slot(standing: Standing, at: datetime) -> bool:
-    """Whether they agreed to be rung just then."""
-    return standing.law is not None and any(slot <= at < slot + standing.law.profile.slot for slot in standing.slots)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A standing whose law and clock are known."""
 
+    standing: Standing
+    law: Law
+    zone: ZoneInfo
 
-def _barrier(standing: Standing, at: datetime) -> Barrier | None:
-    if standing.law is None:
-        return Barrier.COUNTRY_UNKNOWN
-    if standing.timezone is None or not is_zone(standing.timezone):
-        return Barrier.TIMEZONE_UNKNOWN
-    local = at.astimezone(ZoneInfo(standing.timezone))
-    if barrier := _consent_barrier(standing, at, local.date()):
-        return barrier
-    profile = standing.law.profile
-    screening = profile.screening
-    if screening and not screening.unless_agreed:
-        screened = standing.screened_on
-        if screened is None or not 0 <= (local.date() - screened).days <= screening.days:
-            return Barrier.NOT_SCREENED
-    if attempts_within(standing, local.date()) >= profile.attempts.most:
-        return Barrier.ATTEMPTS_USED
-    if in_slot(standing, at):
+    def barrier(self, at: datetime) -> Barrier | None:
+        day, profile = self.day(at), self.law.profile
+        if barrier := self._consent_barrier(at, day):
+            return barrier
+        if profile.screening and not profile.screening.unless_agreed:
+            screened = self.standing.screened_on
+            if screened is None or not 0 <= (day - screened).days <= profile.screening.days:
+                return Barrier.NOT_SCREENED
+        if self._attempts(day) >= profile.attempts.most:
+            return Barrier.ATTEMPTS_USED
+        if any(opens <= at < closes for opens, closes in self._slots()):
+            return None
+        if barrier := _day_barrier(self.law, day):
+            return barrier
+        if not any(opens <= at < closes for _, opens, closes in self._hours(day, day)):
+            return Barrier.OUTSIDE_HOURS
         return None
-    if barrier := _day_barrier(standing.law, local.date()):
-        return barrier
-    hours = openings(standing.law, standing.timezone, local.date(), local.date())
-    if not any(opens <= at < closes for _, opens, closes in hours):
-        return Barrier.OUTSIDE_HOURS
-    return None
+
+    def opens(self, at: datetime) -> datetime | None:
+        """The first lawful moment from `at` on; looked for as long as the consent holds."""
+        consent = self.standing.consent
+        if consent is None or not consent.granted:
+            return None
+        since = max(at, consent.recorded_at)
+        hours = self._hours(self.day(since), self._last_day(consent))
+        by_hours = (max(since, opens) for _, opens, closes in hours if closes > since)
+        found = next((moment for moment in by_hours if self.barrier(moment) is None), None)
+        agreed = [max(since, opens) for opens, closes in self._slots() if closes > since]
+        lawful = [moment for moment in agreed if self.barrier(moment) is None]
+        return min([*lawful, *([found] if found else [])], default=None)
+
+    def closes(self, at: datetime) -> datetime:
+        """When the hours or the agreed slot end in which this lawful moment lies."""
+        day = self.day(at)
+        spans = [*((opens, closes) for _, opens, closes in self._hours(day, day)), *self._slots()]
+        return max(closes for opens, closes in spans if opens <= at < closes)
+
+    def day(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
+
+    def _consent_barrier(self, at: datetime, day: date) -> Barrier | None:
+        consent = self.standing.consent
+        if consent is None:
+            return Barrier.NO_CONSENT
+        if not consent.granted:
+            return Barrier.OBJECTED
+        if consent.recorded_at > at:
+            return Barrier.NO_CONSENT
+        return Barrier.CONSENT_EXPIRED if day > self._last_day(consent) else None
+
+    def _last_day(self, consent: Consent) -> date:
+        """The last day, by their own clock, on which the consent holds."""
+        last = self.day(consent.recorded_at) + timedelta(days=self.law.profile.consent_days)
+        return min(last, consent.valid_until) if consent.valid_until else last
+
+    def _attempts(self, day: date) -> int:
+        """How many attempts count on that day of theirs: its own, and those of the days that the law looks back to."""
+        made = (self.day(moment) for moment in self.standing.attempts)
+        return sum(0 <= (day - one).days < self.law.profile.attempts.days for one in made)
+
+    def _slots(self) -> list[tuple[datetime, datetime]]:
+        return [(slot, slot + self.law.profile.slot) for slot in self.standing.slots]
+
+    def _hours(self, since: date, until: date) -> Iterator[tuple[date, datetime, datetime]]:
+        return openings(self.law, self.zone.key, since, until)
 
 
-def _consent_barrier(standing: Standing, at: datetime, day: date) -> Barrier | None:
-    consent = standing.consent
-    if consent is None:
-        return Barrier.NO_CONSENT
-    if not consent.granted:
-        return Barrier.OBJECTED
-    if consent.recorded_at > at:
-        return Barrier.NO_CONSENT
-    if day > _last_day(standing, consent):
-        return Barrier.CONSENT_EXPIRED
-    return None
-
-
-def _last_day(standing: Standing, consent: Consent) -> date:
-    """The last day, by their own clock, on which the consent holds."""
-    assert standing.law is not None and standing.timezone is not None
-    given = consent.recorded_at.astimezone(ZoneInfo(standing.timezone)).date()
-    last = given + timedelta(days=standing.law.profile.consent_days)
-    return min(last, consent.valid_until) if consent.valid_until else last
-
-
-def attempts_within(standing: Standing, day: date) -> int:
-    """How many attempts count on that day of theirs: those of the days before, as far back as the law looks, and its
-    own."""
-    assert standing.law is not None and standing.timezone is not None
-    zone, days = ZoneInfo(standing.timezone), standing.law.profile.attempts.days
-    made = (moment.astimezone(zone).date() for moment in standing.attempts)
-    return sum(0 <= (day - one).days < days for one in made)
+def attempts_left(standing: Standing, at: datetime) -> int:
+    """How often they may still be dialled on the day of that moment."""
+    if standing.law is None or not is_zone(standing.timezone):
+        return 0
+    asked = _Asked(standing, standing.law, ZoneInfo(standing.timezone or "UTC"))
+    return max(0, standing.law.profile.attempts.most - asked._attempts(asked.day(at)))
 
 
 def _day_barrier(wanted: Law, day: date) -> Barrier | None:
@@ -333,29 +354,3 @@ def _day_barrier(wanted: Law, day: date) -> Barrier | None:
     if wanted.is_holiday(day):
         return Barrier.HOLIDAY
     return None
-
-
-def _opens(standing: Standing, at: datetime) -> datetime | None:
-    """The first lawful moment from `at` on; looked for as long as the consent holds."""
-    wanted, consent = standing.law, standing.consent
-    if wanted is None or not is_zone(standing.timezone) or consent is None or not consent.granted:
-        return None
-    assert standing.timezone is not None
-    since = max(at, consent.recorded_at)
-    first = since.astimezone(ZoneInfo(standing.timezone)).date()
-    hours = openings(wanted, standing.timezone, first, _last_day(standing, consent))
-    by_hours = (max(since, opens) for _, opens, closes in hours if closes > since)
-    found = next((moment for moment in by_hours if _barrier(standing, moment) is None), None)
-    agreed = [max(since, slot) for slot in standing.slots if slot + wanted.profile.slot > since]
-    lawful = [moment for moment in agreed if _barrier(standing, moment) is None]
-    return min([*lawful, *([found] if found else [])], default=None)
-
-
-def _closes(standing: Standing, at: datetime) -> datetime:
-    """When the hours or the agreed slot end in which this lawful moment lies."""
-    wanted = standing.law
-    assert wanted is not None and standing.timezone is not None
-    day = at.astimezone(ZoneInfo(standing.timezone)).date()
-    ends = [closes for _, opens, closes in openings(wanted, standing.timezone, day, day) if opens <= at < closes]
-    ends += [slot + wanted.profile.slot for slot in standing.slots if slot <= at < slot + wanted.profile.slot]
-    return max(ends)

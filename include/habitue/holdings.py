@@ -68,6 +68,28 @@ TABLES = {
     "outcome": Rows("message_id", stay="outcome_id kind occurred_at recorded_at source source_key reason"),
     "lot_letter": Rows("message_id", emptied="letter_mark", stay="lot_id seq first_page pages"),
     "preference": Rows("customer_id", emptied="language", stay="preference_id fewer since"),
+    "call_line": Rows(
+        "customer_id",
+        emptied="law timezone phone_mark favourites",
+        stay="message_id run_id rank status reason disposition value_cents opened_at expires_at not_before callback_at "
+        "owner assigned_to reserved_by reserved_until attempt_id attempts ended_at",
+    ),
+    # The mark of the number stays, as that of a suppression does: the law counts attempts, and whoever comes back as
+    # another customer must not be rung too often.
+    "call_attempt": Rows(
+        "customer_id",
+        emptied="notes",
+        stay="attempt_id message_id run_id phone_mark mark_key agent dialled_at recorded_at ended_at disposition "
+        "reason offer_made source source_key band barrier",
+    ),
+    # As of consent, the proof of an agreed moment is kept for its period (R. 223-2 C. conso).
+    "call_slot": Rows("customer_id", stay="slot_id starts_at agreed_at agreed_by attempt_id proof"),
+    "complaint": Rows(
+        "customer_id",
+        emptied="about answer",
+        stay="complaint_id message_id attempt_id owner opened_at opened_by due_at closed_at closed_by",
+    ),
+    "targeted_offer": Rows("customer_id", stay="offer_id message_id attempt_id reason campaign channel queued_at"),
     # Bodies of applied posts that name an address are emptied; by that address is looked for them.
     "webhook_post": Rows("body", stay="post_id received_at source events applied_at error"),
     "event_apart": Rows(

@@ -125,7 +125,7 @@ def board(here: Here) -> Response:
 @routes.get("/desk/lists/{run_id}", dependencies=OPS)
 def call_list(here: Here, run_id: str, request: Request, moved: Annotated[int, Query(ge=0)] = -1) -> Response:
     state = _list(here, run_id)
-    known = {"run_id": run_id, "at": here.at}
+    known: dict[str, Any] = {"run_id": run_id, "at": here.at}
     if "as" in request.query_params:
         return LINES.download(here, request.query_params, **known)
     shown = LINES.show(here, request.query_params, action=here.url("desk", "lists", run_id), **known)
@@ -249,7 +249,7 @@ def _bars(here: Visit, title: str, numbers: list[tuple[str, int]]) -> Markup | N
         return None
     import altair as alt
 
-    data = alt.Data(values=[{"name": name, "n": n} for name, n in numbers])
+    data = alt.InlineData(values=[{"name": name, "n": n} for name, n in numbers])
     known = alt.Chart(data).encode(
         y=alt.Y("name:N", sort=[name for name, _ in numbers], title=None, axis=alt.Axis(labelLimit=200)),
         x=alt.X("n:Q", title=None, axis=None),
@@ -271,7 +271,7 @@ def _days(here: Visit, days: list[tuple[date, int, int, int]]) -> Markup | None:
         for what, n in ((dialled, attempts), (reached, spoken))
     ]
     chart = (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(alt.InlineData(values=values))
         .mark_bar()
         .encode(
             x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-40)),
