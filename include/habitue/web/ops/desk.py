@@ -357,5 +357,5 @@ def _parts(place: Place) -> list[tuple[str, tuple[Disposition, ...], bool]]:
 
 def _hours(card: Card) -> str:
     """The lawful hours, by the clock of who is rung."""
-    law = calling.law(card.country, None)
+    law = calling.law_at(card.country, None)
     return law.profile.hours_in_words if law else ""
