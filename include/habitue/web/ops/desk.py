@@ -142,7 +142,8 @@ def _day(here: Visit, status: int = 200, **said: Any) -> Response:
         ).one()
     left = call_desk.waiting(here.house, here.visitor.name, here.at)
     known = {"done": None, "refused": None, "gone": None, "none": False, **said}
-    return page(here, "desk.html.j2", area="desk", status=status, day=day, left=left, next_key=NEXT_KEY, **known)
+    known.update(day=day, left=left, calls=call_words(here.language), next_key=NEXT_KEY)
+    return page(here, "desk.html.j2", area="desk", status=status, **known)
 
 
 @routes.post("/desk/next", dependencies=WRITES)

@@ -254,9 +254,11 @@ def _bars(here: Visit, title: str, numbers: list[tuple[str, int]]) -> Markup | N
         y=alt.Y("name:N", sort=[name for name, _ in numbers], title=None, axis=alt.Axis(labelLimit=200)),
         x=alt.X("n:Q", title=None, axis=None),
     )
-    drawn = known.mark_bar() + known.mark_text(align="left", dx=4).encode(text="n:Q")
+    drawn = known.mark_bar(color=charts.shades(here.shop)[0]) + known.mark_text(align="left", dx=4).encode(text="n:Q")
     described = ", ".join(f"{name} {n}" for name, n in numbers)
-    return _drawn(here, drawn.properties(width=380, height=26 * len(numbers)), title, described)
+    # Room for a font that is wider than the one that measured the names.
+    drawn = drawn.properties(width=300, height=26 * len(numbers), padding={"left": 40, "right": 10, "y": 5})
+    return _drawn(here, drawn, title, described)
 
 
 def _days(here: Visit, days: list[tuple[date, int, int, int]]) -> Markup | None:
