@@ -28,7 +28,7 @@ from habitue.call_cards import Card
 from habitue.call_desk import CallError, Refusal
 from habitue.call_endings import Ending
 from habitue.calls import FOLDER, CallScript, Disposition, Reason, read_words, shop_words
-from habitue.conversations import APOLOGIES, Answer, Passage, Place, Step, objections, passage
+from habitue.conversations import APOLOGIES, Answer, Place, Step, objections, passage
 from habitue.kinds import Audited
 from habitue.settings import Language
 from habitue.shop import Shop
@@ -262,11 +262,12 @@ def end(
     try:
         finished = call_desk.finish(here.house, attempt, here.visitor.name, ending, here.at)
     except CallError as error:
-        if error.why not in ("callback_missing", "callback_unlawful"):
-            return _gone(here, error.why)
+        why = error.why
+        if why not in ("callback_missing", "callback_unlawful"):
+            return _gone(here, why)
         place = Place(Step.ENDING, said.reason, disposition)
         again = Said(**{**_fields(said), "place": place})
-        return _held(here, message_id, lambda held: _card(here, held, again, status=422, wrong=error.why))
+        return _held(here, message_id, lambda held: _card(here, held, again, status=422, wrong=why))
     return _day(here, done=finished, ending=ending, zone=known.timezone)
 
 

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
 
-from habitue import call_board, call_cards, call_desk
-from habitue.call_board import Board, Day
+from habitue import call_board, call_cards, call_desk, complaints
+from habitue.call_board import Day
 from habitue.kinds import Audited, Disposition, LineStatus, Reason
 from habitue.statements import statement
 from habitue.web.ops import charts
-from habitue.web.ops.desk import call_words
-from habitue.web.ops.listing import Column, Filter, Listing, N_
+from habitue.web.ops.desk import LONGEST, call_words
+from habitue.web.ops.listing import N_, Column, Filter, Listing
 from habitue.web.ops.shell import Here, Role, Visit, allowed, page
 from habitue.web.pages import Page, same_origin
 
@@ -86,7 +86,7 @@ COMPLAINTS = Listing(
     key="complaint_id",
     title=N_("Complaints"),
     columns=(
-        Column("name", N_("Customer"), link=lambda here, row: here.url("customers", row["customer_id"])),
+        Column("name", N_("Customer"), link=lambda here, row: here.url("desk", "complaints", str(row["complaint_id"]))),
         Column("state", N_("State"), says=lambda here, value: here.say(COMPLAINT_STATES[value])),
         Column("due_at", N_("Answer promised by"), "moment"),
         Column("owner", N_("Who answers")),
@@ -294,9 +294,35 @@ def _drawn(here: Visit, chart: altair.TopLevelMixin, title: str, described: str)
 
 
 @routes.get("/desk/complaints", dependencies=OPS)
-def complaints(here: Here, request: Request) -> Response:
+def all_complaints(here: Here, request: Request) -> Response:
     if "as" in request.query_params:
         return COMPLAINTS.download(here, request.query_params, at=here.at)
     shown = COMPLAINTS.show(here, request.query_params, action=here.url("desk", "complaints"), at=here.at)
     late = call_board.board(here.house, here.at).complaints_late
     return page(here, "desk_complaints.html.j2", area="desk", shown=shown, late=late)
+
+
+@routes.get("/desk/complaints/{complaint_id}", dependencies=OPS)
+def complaint(here: Here, complaint_id: int) -> Response:
+    row = _complaint(here, complaint_id)
+    here.note(Audited.VIEWED, row["customer_id"], subject="complaint")
+    return page(here, "desk_complaint.html.j2", area="desk", complaint=row)
+
+
+@routes.post("/desk/complaints/{complaint_id}/settle", dependencies=WRITES)
+def settle(here: Here, complaint_id: int, answer: Annotated[str, Form(max_length=LONGEST)]) -> Response:
+    """Keeps what was answered; with the customer's last complaint they may be written to and rung again."""
+    row = _complaint(here, complaint_id)
+    if complaints.settle(here.house.engine, complaint_id, answer=answer.strip(), by=here.visitor.name, at=here.at):
+        here.note(Audited.CHANGED, row["customer_id"], subject="complaint")
+    return RedirectResponse(here.url("desk", "complaints", str(complaint_id)), 303)
+
+
+def _complaint(here: Visit, complaint_id: int) -> Mapping[str, Any]:
+    if complaint_id.bit_length() > 62:
+        raise HTTPException(404)
+    with here.house.engine.connect() as connection:
+        row = connection.execute(statement("desk/complaint"), {"complaint_id": complaint_id}).mappings().one_or_none()
+    if row is None:
+        raise HTTPException(404, "there is no such complaint")
+    return dict(row)
