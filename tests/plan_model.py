@@ -14,6 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any
 
+from habitue import calling
 from habitue.campaigns import Campaign
 from habitue.decisions import PriceOf
 from habitue.shop import Shop
@@ -42,6 +43,8 @@ class Town:
     run: list[Row] = field(default_factory=list)
     message: list[Row] = field(default_factory=list)
     shop_holdout: list[Row] = field(default_factory=list)
+    call_attempt: list[Row] = field(default_factory=list)
+    call_slot: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,8 @@ class Model:
             return f"erased {min(held['erased'])}"
         if birth and years < age:
             return f"minor {years}"
-        if row["deceased_on"]:
-            return f"deceased {row['deceased_on']}"
+        if row["deceased_on"] or "deceased" in held:
+            return f"deceased {row['deceased_on'] or min(held['deceased'])}"
         if "complaint" in held:
             return f"complaint_open {min(held['complaint'])}"
         if "payment_incident" in held:
@@ -175,8 +178,12 @@ class Model:
             fewer = self.shop.caps.fewer
             if (used := self._within([run for run, _ in contacts], fewer.days)) >= fewer.most:
                 yield f"fewer_wanted {used} in {fewer.days} days"
-        if self.planned_on:  # the plan has seen to it
-            return
+        if not self.planned_on:  # the claim leaves this to the plan
+            yield from self._recently(contacts, same, channel)
+        if channel == "call" and not self._consent(who, channel) and (why := self._law(who)):
+            yield why
+
+    def _recently(self, contacts: list[tuple[Row, str]], same: list[Row], channel: str) -> Iterator[str]:
         pause = self.campaign.pause_days.get(Channel(channel), 0)
         recent = [run["run_id"] for run in same if self._apart(run) < pause]
         again = [
@@ -187,7 +194,42 @@ class Model:
         if recent or again:
             yield f"recently_contacted {max(recent or again)}"
 
+    def _law(self, who: str) -> str | None:
+        """Whether there is a moment in the rest of the run's window at which they may be rung."""
+        row, run_day = self.audience[who], self.planned_on or self.on
+        at = AT + (self.on - run_day)
+        until = datetime.combine(run_day + timedelta(days=self.campaign.window.days), time(), self.shop.tz)
+        said = self._last_word(who, "call")
+        mine = [one for one in self.town.call_attempt if row["customer_id"] == one["customer_id"]]
+        mine += [one for one in self.town.call_attempt if row["phone_mark"] == one["phone_mark"] and one not in mine]
+        return calling.within(
+            calling.Standing(
+                calling.law_at(row["country"], row["postcode"]),
+                row["timezone"],
+                calling.Consent(not said[1], said[0], said[3]) if said else None,
+                tuple(one["dialled_at"] for one in mine),
+                tuple(one["starts_at"] for one in self.town.call_slot if one["customer_id"] == who),
+            ),
+            at,
+            until,
+        )
+
     def _consent(self, who: str, channel: str) -> str | None:
+        said = self._last_word(who, channel)
+        if said is None:
+            return None if channel == "letter" else "no_consent"
+        at, objected, _, until, _ = said
+        if objected:
+            return f"objected {self._day(at)}"
+        ends = [until] if until else []
+        if channel == "call":
+            ends.append(self._day(at) + timedelta(days=self.shop.calls.consent_days))
+        if channel != "letter" and ends and min(ends) < self.on:
+            return f"consent_expired {min(ends)}"
+        return None
+
+    def _last_word(self, who: str, channel: str) -> tuple[Any, ...] | None:
+        """Of a channel: when, whether it was a no, the status, until when, and whether we heard it ourselves."""
         end_of_day = datetime.combine(self.on + timedelta(days=1), time(), self.shop.tz)
         said = [
             (one["recorded_at"], one["status"] != "granted", one["status"], one["valid_until"], one["direct"])
@@ -198,17 +240,7 @@ class Model:
         told_us = [one for one in said if one[-1]]
         if told_us and max(told_us, key=lambda one: one[:3])[1]:  # their own no: only their own yes undoes it
             said = [one for one in said if one[1] or one[-1]]
-        if not said:
-            return None if channel == "letter" else "no_consent"
-        at, objected, _, until, _ = max(said, key=lambda one: one[:3])
-        if objected:
-            return f"objected {self._day(at)}"
-        ends = [until] if until else []
-        if channel == "call":
-            ends.append(self._day(at) + timedelta(days=self.shop.calls.consent_days))
-        if channel != "letter" and ends and min(ends) < self.on:
-            return f"consent_expired {min(ends)}"
-        return None
+        return max(said, key=lambda one: one[:3], default=None)
 
     def wish(self, who: str) -> Row | None:
         """How they told us last that they wish to be written to."""

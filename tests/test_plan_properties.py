@@ -29,6 +29,7 @@ ORDER = (
     *("erased", "minor", "deceased", "complaint_open", "payment_incident"),
     *("no_consent", "objected", "consent_expired", "suppressed", "unreachable", "frequency_cap"),
     *("fewer_wanted", "recently_contacted"),
+    *("country_unknown", "timezone_unknown", "attempts_used", "no_lawful_day"),
     *SEATS,
 )
 

@@ -92,6 +92,9 @@ def somebody(seed: int) -> Row:
             (draw.choice((None, "fr", "en", "de")), draw.random() < 0.7) for _ in range(draw.choice((0, 0, 0, 1, 2)))
         ],
         "kept_out": draw.random() < 0.05,
+        "timezone": seldom(None, "Indian/Reunion", "Europe/Lutetia") or "Europe/Paris",
+        "attempts": [draw.randrange(40) for _ in range(draw.choice((0, 0, 0, 2, 5)))],
+        "agreed_at": seldom(*(AT + timedelta(days=days, hours=11) for days in (0, 2, 3, 9))),
     }
 
 
@@ -132,7 +135,7 @@ def _move_in(town: Town, who: str, drawn: Row) -> None:
             household=who if drawn["household"] == "own" else drawn["household"],
             letter_barrier=None if postcode else "no_postcode",
             email_barrier=None if email else "no_email",
-            **{name: drawn[name] for name in ("birth_date", "deceased_on", "gone", "language")},
+            **{name: drawn[name] for name in ("birth_date", "deceased_on", "gone", "language", "timezone")},
         )
     )
     if drawn["barrier"]:
@@ -158,6 +161,11 @@ def _move_in(town: Town, who: str, drawn: Row) -> None:
         if place < len(town.run):
             found = message(town.run[place]["run_id"], who, way, len(town.message) + 1, state)
             _once(town.message, found, but={"message_id", "position", "state"})
+    for days in drawn["attempts"]:
+        town.call_attempt.append(attempt(row, AT - timedelta(days=days)))
+    if drawn["agreed_at"]:
+        agreed_slot = {"customer_id": who, "starts_at": drawn["agreed_at"], "agreed_at": AT - timedelta(days=1)}
+        town.call_slot.append(agreed_slot | {"agreed_by": "zoe", "proof": "said so on the phone"})
     if drawn["kept_out"]:
         town.shop_holdout.append({"year": ON.year, "customer_id": who, "draw": 0.0, "known_at": AT})
 
@@ -171,6 +179,14 @@ def _once(rows: list[Row], row: Row, *, but: set[str]) -> None:
 
 def hold(who: str, reason: str, at: datetime = AT) -> Row:
     return {"customer_id": who, "reason": reason, "opened_at": at, "opened_by": "ops", "closed_at": None}
+
+
+def attempt(row: Row, at: datetime) -> Row:
+    """A call that nobody answered, on a list of the past."""
+    known = {"message_id": "00000000-0000-0000-0000-000000000000", "run_id": "past:2026-01-01"}
+    known |= {"customer_id": row["customer_id"], "phone_mark": row["phone_mark"], "mark_key": KEY.id}
+    told = {"agent": "zoe", "dialled_at": at, "recorded_at": at, "ended_at": at, "disposition": "no_answer"}
+    return known | told | {"source": "desk", "band": "morning"}
 
 
 def wish(who: str, language: str | None, fewer: bool, number: int) -> Row:

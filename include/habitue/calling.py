@@ -239,6 +239,15 @@ def may_call(standing: Standing, at: datetime) -> Verdict:
     return Verdict(barrier, standing.law.profile.rules.get(barrier), asked.opens(at))
 
 
+def within(standing: Standing, since: datetime, until: datetime) -> str | None:
+    """Why they may not be rung at any moment from `since` until `until`, itself outside: a Barrier, or NO_LAWFUL_DAY
+    where only the days and hours stand against it. None: at some moment they may."""
+    verdict = may_call(standing, since)
+    if verdict or (verdict.opens is not None and verdict.opens < until):
+        return None
+    return NO_LAWFUL_DAY if verdict.barrier in BY_THE_CLOCK else verdict.barrier
+
+
 def openings(wanted: Law, timezone: str, since: date, until: date) -> Iterator[tuple[date, datetime, datetime]]:
     """The hours at which anybody under this law and clock may be rung, on the days from `since` to `until`, both
     included: day, opens, closes (UTC)."""

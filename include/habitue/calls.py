@@ -182,6 +182,10 @@ def read_words(path: Path, language: Language) -> dict[str, Any]:
     return dict(typeset(read_yaml(path)))
 
 
+TO_FILL = ("disposition", "reason", "agent", "notes")
+"""What whoever works the list writes down, besides two moments."""
+MOMENTS = ("called_at", "callback")
+
 Cell = str | int | Decimal | date | None
 
 
@@ -201,6 +205,9 @@ def _cells(row: CallRow, shop: Shop) -> dict[str, Cell]:
         "script": row.script,
         "disposition": None,
         "reason": None,
+        "called_at": None,
+        "agent": None,
+        "callback": None,
         "notes": None,
         "id": row.message_id,
     }
@@ -260,6 +267,9 @@ class _Workbook:
         "script": 80,
         "disposition": 24,
         "reason": 20,
+        "called_at": 18,
+        "agent": 14,
+        "callback": 18,
         "notes": 40,
         "id": 14,
     }
@@ -290,6 +300,7 @@ class _Workbook:
         self.day = self.book.add_format({**body, "num_format": "dd/mm/yyyy", "align": "left"})
         self.money = self.book.add_format({**body, "num_format": _money_format(shop)})
         self.to_fill = self.book.add_format({**body, "bg_color": "#fdf6e3"})
+        self.moment = self.book.add_format({**body, "bg_color": "#fdf6e3", "num_format": "dd/mm/yyyy hh:mm"})
         self.small = self.book.add_format({**body, "font_size": 8, "font_color": "#8a8178"})
         self.heading = self.book.add_format(
             {
@@ -335,9 +346,8 @@ class _Workbook:
             "last_purchase": self.day,
             "consent_until": self.day,
             "value": self.money,
-            "disposition": self.to_fill,
-            "reason": self.to_fill,
-            "notes": self.to_fill,
+            **dict.fromkeys(TO_FILL, self.to_fill),
+            **dict.fromkeys(MOMENTS, self.moment),
             "id": self.small,
         }
         return shapes.get(name, self.plain)

@@ -28,10 +28,12 @@ Values = Annotated[
 
 
 # The closed lists of tables.py, said again: reading that module would cost every command half a second.
-Trouble = Literal["complaint", "payment_incident"]
-Held = Literal["erased", "complaint", "payment_incident"]
+Trouble = Literal["complaint", "payment_incident", "deceased"]
+Held = Literal["erased", "complaint", "payment_incident", "deceased"]
 Way = Literal["letter", "email", "call"]
-Reason = Literal["unsubscribed", "hard_bounce", "spam_complaint", "returned_letter", "refused_calls"]
+Reason = Literal[
+    "unsubscribed", "hard_bounce", "spam_complaint", "returned_letter", "refused_calls", "bad_number", "moved"
+]
 
 
 def mount(app: typer.Typer) -> None:

@@ -2,7 +2,9 @@
 
 1. `considered`: everyone in the audience at the run's snapshot, and the first rule that closes each channel to them.
    For the person: erased, minor, deceased, complaint_open, payment_incident. For a channel: consent (no_consent,
-   objected, consent_expired), suppressed, unreachable, frequency_cap, fewer_wanted, recently_contacted.
+   objected, consent_expired), suppressed, unreachable, frequency_cap, fewer_wanted, recently_contacted; for a call
+   also the law on every day of the run's window (see `calling`): country_unknown, timezone_unknown, not_screened,
+   attempts_used, no_lawful_day.
 2. `seat`: preference by preference, who takes which way; household_served closes it to all but one of a letter box (a
    letter) or of a person (an e-mail). A seat has its arm of the test, its text and its price.
 3. `seat.cut`: over_budget, over_capacity, the best customers served first.
@@ -25,6 +27,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from habitue import call_windows
 from habitue.campaigns import Campaign
 from habitue.errors import LedgerError
 from habitue.limits import Cap
@@ -95,6 +98,8 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     _choose(connection, asked.campaign, asked.on)
     connection.execute(statement("plan/audience"), _audience_parameters(asked))
     connection.execute(text("drop view addressed"))
+    if Channel.CALL in _channels(asked.campaign):
+        _ask_the_law(connection, asked)
     connection.execute(text("analyze considered"))
     _check_languages(connection, asked.shop)
     draws = {"seed": asked.campaign.seed, "campaign": asked.campaign.name, "year": asked.on.year}
@@ -114,6 +119,19 @@ def decide(connection: Connection, asked: Question, salt: str) -> Counts:
     connection.execute(statement("plan/exclusions"))
     connection.execute(statement("plan/messages"), {"salt": salt})
     return Counts(**connection.execute(statement("plan/counts")).mappings().one())
+
+
+def _ask_the_law(connection: Connection, asked: Question) -> None:
+    """Whoever may not be rung on any day of the run's window is not on its list."""
+    connection.execute(
+        text("create temp table to_ring as select customer_id from considered where barred is null and call is null")
+    )
+    first = datetime.combine(asked.on, time(), asked.shop.tz)
+    until = asked.campaign.window.ends(asked.on, asked.shop.tz)
+    since = max(first, asked.at) if asked.at < until else first  # a run of the past: its window as it was
+    moments = {"since": since, "until": until, "before": asked.end_of_day, "at": asked.at}
+    with call_windows.unlawful(connection, **moments, shop=asked.shop):
+        connection.execute(statement("plan/unlawful"))
 
 
 def _check_languages(connection: Connection, shop: Shop) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import cached_property, partial
 from hashlib import sha256
 from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from habitue import controls, ledger, outcomes, suppressions
+from habitue import call_gate, call_lists, controls, ledger, outcomes, suppressions
 from habitue.allowances import Allowance
 from habitue.calls import FOLDER as CALLS
 from habitue.calls import CallRow, CallScript, read_words, write_call_list
@@ -244,7 +244,7 @@ def _outcome(receipt: Receipt) -> Outcome:
 
 
 class Calls:
-    """One list a run, ranked: a workbook and a CSV in `calls/`."""
+    """One list a run, ranked: lines for the call desk, and the same as a workbook and a CSV in `calls/`."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -265,9 +265,10 @@ class Calls:
         claimed = self.desk.claim(shard, on=on, at=now(), most=1_000_000, again=True)
         if not claimed.messages:
             return {"accepted": 0, "cancelled": claimed.cancelled}
-        people = self.desk.people(shard, State.CLAIMED, only=claimed.messages)
+        people = list(self.desk.people(shard, State.CLAIMED, only=claimed.messages))
         name = f"{self.desk.run.campaign.name}-{self.desk.run.on}"
         folder = self.desk.house.out / "calls"
+        call_lists.open_lines(self.desk.house, shard.run_id, people, at=now())
         write_call_list(
             (self.row(who) for who in people),
             folder / f"{name}.xlsx",
@@ -286,7 +287,7 @@ class Calls:
             name=who.customer["name"],
             phone=who.row["phone"],
             language=who.language,
-            best_time=lawful_hours(self.desk.house.shop, who.row["timezone"], self.desk.run.on),
+            best_time=lawful_hours(self.desk.house.shop, who, self.desk.run.on),
             last_purchase=who.facts.last_day,
             favourite=self.desk.favourite(who),
             value_cents=who.facts.lifetime_cents,
@@ -316,13 +317,14 @@ class Calls:
         return self._scripts[key]
 
 
-def lawful_hours(shop: Shop, timezone: str | None, on: date) -> str:
-    """When a customer may be rung, by the shop's clock: `hours` of the desk are those of the customer's own time zone
-    (D. 223-9 C. conso)."""
-    local = ZoneInfo(timezone or shop.timezone)
+def lawful_hours(shop: Shop, who: Recipient, on: date) -> str:
+    """When a customer may be rung, by the shop's clock, on a day like `on`: the law's hours are those of the clock of
+    the person called. Empty where no law is known."""
+    law, timezone = call_gate.law_of(shop, who.row), who.row["timezone"]
+    if law is None or not timezone:
+        return ""
 
-    def here(found: re.Match[str]) -> str:
-        moment = datetime(on.year, on.month, on.day, int(found[1]), int(found[2]), tzinfo=local)
-        return f"{moment.astimezone(shop.tz):%H:%M}"
+    def here(wall: time) -> str:
+        return f"{datetime.combine(on, wall, ZoneInfo(timezone)).astimezone(shop.tz):%H:%M}"
 
-    return re.sub(r"(\d\d):(\d\d)", here, shop.calls.hours)
+    return ", ".join(f"{here(first)}–{here(last)}" for first, last in law.profile.hours)

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Engine, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from habitue import complaints
 from habitue.errors import LedgerError
 from habitue.tables import Hold, customer, hold
 
@@ -33,4 +34,6 @@ def close_hold(engine: Engine, customer_id: str, reason: Hold, *, by: str, at: d
         raise LedgerError("who asked to be forgotten stays so: an erasure is never released")
     closed = update(hold).where(hold.c.customer_id == customer_id, hold.c.reason == reason, hold.c.closed_at.is_(None))
     with engine.begin() as connection:
+        if reason is Hold.COMPLAINT:
+            complaints.settle_all(connection, customer_id, by=by, at=at)
         return connection.execute(closed.values(closed_at=at, closed_by=by)).rowcount > 0

@@ -23,7 +23,8 @@ class Segment(StrEnum):
 
 class State(StrEnum):
     """What has become of a message. `planned → claimed → accepted | refused | unknown`; `planned → cancelled`;
-    `claimed → planned` where the sender says that it never handed it over."""
+    `claimed → planned` where the sender says that it never handed it over; `accepted → cancelled` where a call list
+    ended before anybody rang."""
 
     PLANNED = "planned"
     """written down, nothing has left"""

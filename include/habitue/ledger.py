@@ -4,6 +4,7 @@ planned ──claim──→ claimed ──settle──→ accepted | refused | 
    ↑                  │ settle: never handed over → planned        ↑ resolve: an event, a late answer, a person
    └──────────────────┘ expire: lease ran out → unknown (at_least_once: planned)
 planned ──claim, cancel──→ cancelled
+accepted ──a call list ends before anybody rang──→ cancelled (calls/cancel.sql)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, func, select, text, update
 
-from habitue import allowances
+from habitue import allowances, call_windows
 from habitue.allowances import Allowance
 from habitue.decisions import end_of_day, years_before
 from habitue.errors import LedgerError
@@ -30,7 +31,7 @@ from habitue.tables import shard as parts
 LEASE = timedelta(minutes=10)
 """How long a worker may hold a claim before its messages count as in doubt."""
 
-NEVER_LEFT = frozenset({OutcomeKind.DROPPED, OutcomeKind.SPOILED, OutcomeKind.NOT_MAILED})
+NEVER_LEFT = frozenset({OutcomeKind.DROPPED, OutcomeKind.SPOILED, OutcomeKind.NOT_MAILED, OutcomeKind.RELEASED})
 """What says that nothing reached anybody; every other event is of a message that had left."""
 
 MOST_ATTEMPTS = 3
@@ -172,10 +173,29 @@ def claim(
             },
         ).all()
         taken = frozenset(row.message_id for row in rows if row.state == State.CLAIMED)
+        if shard.channel is Channel.CALL and taken:
+            taken -= _unlawful(connection, shard, worker, on=on, at=at, shop=shop)
         if allowance is not None:
             allowances.add(connection, allowance.day, len(taken))
     last = max((row.position for row in rows), default=after)
     return Claim(taken, len(rows) - len(taken), last=last, counted=allowance)
+
+
+def _unlawful(
+    connection: Connection, shard: Shard, worker: str, *, on: date, at: datetime, shop: Shop
+) -> frozenset[UUID]:
+    """Calls just claimed that the law allows at no moment until the run's end: they are cancelled."""
+    named = {"run_id": shard.run_id, "shard": shard.number, "worker": worker}
+    connection.execute(
+        text(
+            "create temp table to_ring as select distinct customer_id from message where run_id = :run_id "
+            "and channel = 'call' and shard = :shard and state = 'claimed' and claimed_by = :worker"
+        ),
+        named,
+    )
+    until = connection.execute(select(run.c.deliver_until).where(run.c.run_id == shard.run_id)).scalar_one()
+    with call_windows.unlawful(connection, since=at, until=until, before=end_of_day(on, shop), at=at, shop=shop):
+        return frozenset(connection.scalars(statement("ledger/unlawful"), {**named, "at": at}))
 
 
 def _waits(connection: Connection, shard: Shard, worker: str) -> bool:

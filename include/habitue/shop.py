@@ -268,9 +268,18 @@ class ValidationLimits(Strict):
 
 
 class CallDesk(Strict):
+    """The call desk. When and how often one may call stands in include/calling; `hours` are those words for its lists.
+    `per_agent`: calls that an agent makes in a day. `complaint_owner`: who answers what comes up on the phone.
+    `screened`: by country, when its register of numbers was last looked at. `local_holidays`: days off of a part of a
+    country are kept too."""
+
     capacity: int = Field(40, ge=0)
     consent_days: int = Field(365, ge=1)
     hours: str
+    per_agent: Count = 60
+    complaint_owner: Words = "manager"
+    screened: dict[str, date] = Field(default_factory=dict)
+    local_holidays: bool = False
 
 
 class Access(Strict):

@@ -3,7 +3,7 @@
 -- it came to nothing. Somebody who complained was reached. What is in doubt, may still leave or was cancelled is left
 -- alone; what the follow-up has tried, whatever came of it, is not tried again, nor is a letter box that it has served.
 with last_message as (
-    select distinct on (m.customer_id) m.customer_id, m.message_id, m.state, r.on_date
+    select distinct on (m.customer_id) m.customer_id, m.message_id, m.state, m.reason, r.on_date
     from run r
     join message m using (run_id)
     where r.campaign = :campaign
@@ -13,7 +13,7 @@ with last_message as (
     select l.customer_id, l.on_date, l.state,
         max(o.occurred_at) filter (
             where o.kind in (
-                'hard_bounce', 'dropped', 'blocked', 'spoiled', 'not_mailed', 'returned', 'not_reached'
+                'hard_bounce', 'dropped', 'blocked', 'spoiled', 'not_mailed', 'returned', 'not_reached', 'released'
             )
         ) as failed_at,
         max(o.occurred_at) filter (
@@ -21,7 +21,8 @@ with last_message as (
         ) as reached_at
     from last_message l
     left join outcome o using (message_id)
-    where l.state in ('refused', 'accepted') and l.on_date <= cast(:on as date) - cast(:after_days as int)
+    where (l.state in ('refused', 'accepted') or l.reason = 'released')
+        and l.on_date <= cast(:on as date) - cast(:after_days as int)
     group by l.customer_id, l.on_date, l.state
 )
 select t.customer_id

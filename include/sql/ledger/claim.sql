@@ -16,7 +16,7 @@ with due as (
             when c.customer_id is null or c.gone is not null then 'gone'
             when h.reason = 'erased' then 'erased'
             when c.birth_date > :adult_since then 'minor'
-            when c.deceased_on is not null then 'deceased'
+            when c.deceased_on is not null or h.reason = 'deceased' then 'deceased'
             when h.reason = 'complaint' then 'complaint_open'
             when h.reason is not null then h.reason
             else closed(
@@ -34,7 +34,7 @@ with due as (
     left join customer c using (customer_id)
     left join lateral (
         select reason from hold where customer_id = d.customer_id and closed_at is null
-        order by reason = 'erased' desc, reason limit 1
+        order by array_position(array['erased', 'deceased', 'complaint'], reason), reason limit 1
     ) h on true
     left join lateral (
         select reason from suppression

@@ -42,7 +42,7 @@ select w.message_id, w.position, w.shard, w.segment, w.arm, w.number, w.seq, w.s
             when c.customer_id is null or c.gone is not null then 'gone'
             when h.reason = 'erased' then 'erased'
             when c.birth_date > :adult_since then 'minor'
-            when c.deceased_on is not null then 'deceased'
+            when c.deceased_on is not null or h.reason = 'deceased' then 'deceased'
             when h.reason = 'complaint' then 'complaint_open'
             when h.reason is not null then h.reason
             else closed(
@@ -55,7 +55,7 @@ from wanted w
 left join customer c using (customer_id)
 left join lateral (
     select reason from hold where customer_id = w.customer_id and closed_at is null
-    order by reason = 'erased' desc, reason limit 1
+    order by array_position(array['erased', 'deceased', 'complaint'], reason), reason limit 1
 ) h on true
 left join lateral (
     select reason from suppression where channel = 'letter' and lifted_at is null and mark = c.letter_mark limit 1

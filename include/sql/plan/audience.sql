@@ -22,7 +22,8 @@ with contact as ( -- what is still planned counts while it may leave by itself: 
     select customer_id,
         min(opened_at) filter (where reason = 'erased') as erased,
         min(opened_at) filter (where reason = 'complaint') as complaint,
-        min(opened_at) filter (where reason = 'payment_incident') as payment_incident
+        min(opened_at) filter (where reason = 'payment_incident') as payment_incident,
+        min(opened_at) filter (where reason = 'deceased') as deceased
     from hold
     where closed_at is null
     group by customer_id
@@ -41,7 +42,8 @@ with contact as ( -- what is still planned counts while it may leave by itself: 
         case
             when h.erased is not null then 'erased ' || (h.erased at time zone :zone)::date
             when c.birth_date > :adult_since then 'minor ' || extract(year from age(cast(:on as timestamp), c.birth_date))
-            when c.deceased_on is not null then 'deceased ' || c.deceased_on
+            when c.deceased_on is not null or h.deceased is not null
+                then 'deceased ' || coalesce(c.deceased_on, (h.deceased at time zone :zone)::date)
             when h.complaint is not null then 'complaint_open ' || (h.complaint at time zone :zone)::date
             when h.payment_incident is not null
                 then 'payment_incident ' || (h.payment_incident at time zone :zone)::date

@@ -21,7 +21,7 @@ with said as (
     left join said using (customer_id)
     left join answered using (customer_id)
 ), open_holds as (
-    select customer_id, bool_or(reason = 'erased') as erased, bool_or(reason <> 'erased') as pending
+    select customer_id, bool_or(reason = 'erased') as erased, bool_or(reason not in ('erased', 'deceased')) as pending
     from hold
     where closed_at is null
     group by customer_id
