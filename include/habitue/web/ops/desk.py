@@ -134,14 +134,14 @@ def desk(here: Here) -> Response:
 
 
 def _day(here: Visit, status: int = 200, **said: Any) -> Response:
-    """With what was just `done`, or why there is no card (`none`, `refused`, `gone`)."""
+    """With what was just `done`, or why there is no card (`nobody`, `refused`, `gone`)."""
     midnight = here.at.astimezone(here.shop.tz).replace(hour=0, minute=0, second=0, microsecond=0)
     with here.house.engine.connect() as connection:
         day = connection.execute(
             statement("desk/day"), {"agent": here.visitor.name, "at": here.at, "since": midnight}
         ).one()
     left = call_desk.waiting(here.house, here.visitor.name, here.at)
-    known = {"done": None, "refused": None, "gone": None, "none": False, **said}
+    known = {"done": None, "refused": None, "gone": None, "nobody": False, **said}
     known.update(day=day, left=left, calls=call_words(here.language), next_key=NEXT_KEY)
     return page(here, "desk.html.j2", area="desk", status=status, **known)
 
@@ -150,7 +150,7 @@ def _day(here: Visit, status: int = 200, **said: Any) -> Response:
 def next_card(here: Here) -> Response:
     card = call_desk.next_card(here.house, here.visitor.name, here.at)
     if card is None:
-        return _day(here, none=True)
+        return _day(here, nobody=True)
     return RedirectResponse(here.url("desk", "card", str(card.message_id)), 303)
 
 

@@ -123,7 +123,7 @@ def board(here: Here) -> Response:
 
 
 @routes.get("/desk/lists/{run_id}", dependencies=OPS)
-def call_list(here: Here, run_id: str, request: Request, moved: Annotated[int, Query(ge=0)] = -1) -> Response:
+def call_list(here: Here, run_id: str, request: Request, moved: Annotated[int, Query(ge=-1)] = -1) -> Response:
     state = _list(here, run_id)
     known: dict[str, Any] = {"run_id": run_id, "at": here.at}
     if "as" in request.query_params:
