@@ -1,146 +1,147 @@
-"""A town whose people have left and may be called: a list of the call desk, and what its agents do there."""
+"""A town of former customers who may be called, and the list that was made of them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from httpx import Response
-from sqlalchemy import Engine, RowMapping, insert, select, text, update
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import Engine, insert, select, update
 
-from habitue.campaigns import Campaign
+from habitue import call_lists, runs
+from habitue.call_cards import Card
+from habitue.call_desk import dial, finish, next_card
+from habitue.call_endings import Ending, Finished
+from habitue.deliveries import run_folder
+from habitue.facts import FactsFile
 from habitue.house import House
-from habitue.tables import consent, customer, message, metadata, segment, snapshot
-from ops_site import Site
-from people import AT, LONG_AGO, ON, SECRET, SPRING, event, marked, person, standing
-from test_plans import campaign, planned
+from habitue.kinds import Disposition
+from habitue.plans import Base, plan, shards
+from habitue.recipients import Run, recipients
+from habitue.tables import State, call_line, consent, customer, message, segment, snapshot
+from letter_town import house_of
+from people import AT, ON, SECRET, SPRING, event, marked, person, standing
+from test_plans import campaign
 
-RUN = f"winback:{ON}"
-LASTS = timedelta(days=30)
+RUN = f"spring:{ON}"
+PARIS = ZoneInfo("Europe/Paris")
+TEN = datetime(2026, 10, 1, 10, 0, tzinfo=PARIS)
+"""Thursday, when the list is made and the desk opens."""
+NAMES = ("anna", "boris", "clara", "david", "emma")
+"""The best customer first."""
 
 
-def name_of(number: int) -> str:
-    return f"caller{number:05}"
+def number(place: int) -> str:
+    return f"+3319900{place:04}"
 
 
-def call_list(engine: Engine, people: int = 6, **known: Any) -> list[UUID]:
-    """Opens a list of so many customers, the best first: their lines. `known`: what is known of each besides."""
-    who = [
-        person(name_of(n), first_name="Boris", last_name=f"Vasseur {n}", phone=f"+33199{n:06}", household=None, **known)
-        for n in range(1, people + 1)
-    ]
-    groups = [standing(name_of(n), "lapsed", worth=1_000_000 - n, last=LONG_AGO) for n in range(1, people + 1)]
-    agreed = [event(one["customer_id"], "call", "granted", SPRING, valid_until=date(2027, 4, 2)) for one in who]
+def former(name: str, place: int, **known: Any) -> dict[str, Any]:
+    return person(name, phone=number(place), household=name, **known)
+
+
+def move_in(engine: Engine, people: list[dict[str, Any]], *, agreed: datetime = SPRING) -> None:
+    """Each worth a little less than the one before; all agreed in spring to be called."""
     with engine.begin() as connection:
-        connection.execute(insert(customer), [marked(one) for one in who])
-        connection.execute(insert(segment), groups)
-        connection.execute(insert(consent), agreed)
+        connection.execute(insert(customer), [marked(who) for who in people])
+        stands = [
+            standing(who["customer_id"], "lapsed", worth=90_000 - place, last=date(2025, 1, 1))
+            for place, who in enumerate(people)
+        ]
+        connection.execute(insert(segment), stands)
+        connection.execute(insert(consent), [event(who["customer_id"], "call", "granted", agreed) for who in people])
         connection.execute(
             insert(snapshot).values(snapshot_id=ON.isoformat(), taken_on=ON, manifest_sha256="0", loaded_at=AT)
         )
-    planned(engine, _winback(people))
-    with engine.begin() as connection:
-        connection.execute(update(message).values(state="accepted", settled_at=AT))
-        connection.execute(
-            text(
-                "insert into call_line (message_id, run_id, customer_id, rank, law, timezone, phone_mark, value_cents,"
-                " favourites, opened_at, expires_at) select m.message_id, m.run_id, m.customer_id, m.position, 'fr',"
-                " c.timezone, c.phone_mark, s.lifetime_cents, array['Darjeeling de printemps', 'Thé vert'], :at, :until"
-                " from message m join customer c using (customer_id) join segment s using (customer_id)"
-            ),
-            {"at": AT, "until": AT + LASTS},
-        )
-        connection.execute(text("analyze"))
-        return list(connection.execute(select(message.c.message_id).order_by(message.c.position)).scalars())
 
 
-def _winback(people: int) -> Campaign:
-    treatment = {
-        "ways": [{"channel": "call", "template": "winback"}],
-        "offer": {
-            "text": {"fr": "20 € offerts sur votre prochain panier.", "en": "€20 off your next basket."},
-            "valid_days": 60,
-        },
+def planned(house: House, *, on: date = ON, at: datetime = AT, name: str = "spring", **changes: Any) -> list[str]:
+    """Calls to all of them, with what is known of each; returns the shards."""
+    given = {"window": {"days": 10}, "capacity": {"call": 10_000}} | changes
+    wanted = campaign("call", name=name, **given).model_dump(mode="json")
+    for treatment in wanted["treatments"].values():
+        treatment["ways"] = [{"channel": "call", "template": "winback"}]
+    made = type(campaign("call")).model_validate(wanted)
+    base = Base(ON.isoformat(), Path("unused"), Path("unused"))
+    done = plan(house.engine, made, on=on, at=at, shop=house.shop, base=base, secret=SECRET, price=lambda *_: 1_000)
+    with house.engine.connect() as connection:
+        ids = sorted(connection.scalars(select(customer.c.customer_id)))
+    known = {
+        "customer_id": ids,
+        "last_day": [date(2025, 1, 1)] * len(ids),
+        "lifetime_days": [9] * len(ids),
+        "lifetime_cents": [90_000] * len(ids),
+        "purchase_days": [0] * len(ids),
+        "favourites": [["Thé noir de Ceylan"]] * len(ids),
     }
-    return campaign(
-        name="winback",
-        title={"fr": "Prendre des nouvelles", "en": "Win-back calls"},
-        treatments={"lapsed": treatment},
-        capacity={"call": people},
-    )
+    folder = run_folder(house, Run.of(house.engine, done.run_id))
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(known), folder / "facts.parquet")
+    return [str(shard) for shard in shards(house.engine, done.run_id)]
 
 
-def house_of(engine: Engine, out: object) -> House:
-    url = engine.url.render_as_string(hide_password=False)
-    return House.of(
-        {
-            "HABITUE_DATABASE_URL": url,
-            "HABITUE_OUT": str(out),
-            "HABITUE_SECRET": SECRET.decode(),
-            "HABITUE_TODAY": ON.isoformat(),
-        }
-    )
+def handed_over(house: House, parts: list[str], *, at: datetime = AT) -> None:
+    """The list is made: a workbook, and lines for the desk."""
+    for part in parts:
+        runs.render(house, part)
+        runs.deliver(house, part, on=at.date(), now=lambda: at)
 
 
-class Desk:
-    """The pages, and what agents do on them. `at[-1]` is the moment."""
-
-    def __init__(self, engine: Engine, out: object) -> None:
-        self.engine, self.house, self.at = engine, house_of(engine, out), [AT]
-        self.site = Site(self.house, lambda: self.at[-1])
-
-    def later(self, **time: float) -> None:
-        self.at.append(self.at[-1] + timedelta(**time))
-
-    def next(self, who: str = "anna") -> str:
-        """The card that the agent is led to."""
-        answer = self.site.post(who, "/desk/next")
-        assert answer.status_code == 303, answer.text
-        return str(answer.headers["location"].rpartition("/")[2])
-
-    def open(self, card: str, who: str = "anna", **known: str) -> Response:
-        found: Response = self.site.get(who, f"/desk/card/{card}", **known)
-        return found
-
-    def dial(self, card: str, who: str = "anna") -> str:
-        """Dials; the number of the attempt."""
-        answer = self.site.post(who, f"/desk/card/{card}/dial")
-        assert answer.status_code == 303, answer.text
-        return attempt_in(self.open(card, who).text)
-
-    def end(self, card: str, attempt: str, disposition: str, who: str = "anna", **said: object) -> Response:
-        path = f"/desk/card/{card}/end"
-        found: Response = self.site.post(who, path, attempt=attempt, disposition=disposition, **said)
-        return found
-
-    def call(self, disposition: str, who: str = "anna", **said: object) -> str:
-        """The next customer, from the first click to the last."""
-        card = self.next(who)
-        answer = self.end(card, self.dial(card, who), disposition, who, **said)
-        assert answer.status_code == 200, answer.text
-        return card
-
-    def rows(self, name: str, **where: object) -> Sequence[RowMapping]:
-        table = metadata.tables[name]
-        wanted = [table.c[column] == value for column, value in where.items()]
-        with self.engine.connect() as connection:
-            found = select(table).where(*wanted).order_by(*table.primary_key.columns)
-            return connection.execute(found).mappings().all()
-
-    def line(self, card: str) -> RowMapping:
-        (found,) = self.rows("call_line", message_id=UUID(card))
-        return found
+def opened(house: House, run_id: str = RUN, *, at: datetime = AT) -> None:
+    """The same without the workbook, for a crowd."""
+    facts = FactsFile(run_folder(house, Run.of(house.engine, run_id)) / "facts.parquet")
+    for shard in shards(house.engine, run_id):
+        people = list(recipients(house.engine, shard, facts=facts, shop=house.shop, states=[State.PLANNED]))
+        call_lists.open_lines(house, run_id, people, at=at)
+    with house.engine.begin() as connection:
+        connection.execute(update(message).where(message.c.run_id == run_id).values(state=State.ACCEPTED))
 
 
-def attempt_in(page: str) -> str:
-    found = re.search(r'name="attempt" value="(\d+)"', page)
-    assert found, "nothing is under way"
-    return found[1]
+@pytest.fixture
+def house(base: Engine, tmp_path: Path) -> Iterator[House]:
+    """Five former customers on a list that the desk has just got."""
+    move_in(base, [former(name, place) for place, name in enumerate(NAMES)])
+    found = house_of(base, tmp_path / "out")
+    planned(found)
+    opened(found)
+    yield found
+    found.engine.dispose()
 
 
-def moment(day: date, hour: int, minute: int = 0) -> dict[str, str]:
-    """What a form says of a callback."""
-    return {"day": day.isoformat(), "time": f"{hour:02}:{minute:02}"}
+def with_calls(house: House, **changes: Any) -> House:
+    """The same house whose shop says otherwise of calls."""
+    calls = house.shop.calls.model_copy(update=changes)
+    made = replace(house, shop=house.shop.model_copy(update={"calls": calls}))
+    vars(made)["engine"] = house.engine
+    return made
+
+
+def given(house: House, agent: str = "zoe", at: datetime = TEN) -> Card:
+    found = next_card(house, agent, at)
+    assert found is not None
+    return found
+
+
+def rung(house: House, how: Disposition, agent: str = "zoe", at: datetime = TEN, **said: Any) -> tuple[Card, Finished]:
+    """The next customer is called, and it ends like this a minute later."""
+    card = given(house, agent, at)
+    made = dial(house, card.message_id, agent, at)
+    return card, finish(house, made.attempt_id, agent, Ending(how, **said), at + timedelta(minutes=1))  # type: ignore[union-attr]
+
+
+def line(house: House, customer_id: str) -> Any:
+    with house.engine.connect() as connection:
+        return connection.execute(select(call_line).where(call_line.c.customer_id == customer_id)).one()
+
+
+def id_of(house: House, customer_id: str) -> UUID:
+    return UUID(str(line(house, customer_id).message_id))
+
+
+__all__ = ["UTC", "house"]

@@ -122,7 +122,7 @@ def slowest_of_twenty(browsers: list[Browser], what: str | None = None) -> float
 def _serve() -> None:
     from sqlalchemy import create_engine
 
-    from call_town import house_of
+    from desk_site import house_of
     from habitue.web.serving import server
     from ops_site import app
     from people import AT

@@ -14,7 +14,7 @@ import pytest
 from httpx import Response
 from sqlalchemy import Engine, insert, update
 
-from call_town import RUN, Desk, attempt_in, call_list, moment, name_of
+from desk_site import RUN, Desk, attempt_in, call_list, moment, name_of
 from habitue.calls import Disposition, Reason
 from habitue.kinds import Audited
 from habitue.tables import consent, customer

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from call_town import call_list
+from desk_site import call_list
 from desk_load import desk_served, given_twice, worked
 
 LINES = int(os.environ.get("DESK_LINES", "120"))

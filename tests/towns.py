@@ -94,7 +94,7 @@ def somebody(seed: int) -> Row:
         "kept_out": draw.random() < 0.05,
         "timezone": seldom(None, "Indian/Reunion", "Europe/Lutetia") or "Europe/Paris",
         "attempts": [draw.randrange(40) for _ in range(draw.choice((0, 0, 0, 2, 5)))],
-        "agreed_at": seldom(*(AT + timedelta(days=days, hours=11) for days in (0, 2, 3, 9))),
+        "agreed_at": [AT + timedelta(days=draw.choice((0, 2, 3, 9)), hours=11) for _ in range(draw.random() < 0.08)],
     }
 
 
@@ -161,11 +161,8 @@ def _move_in(town: Town, who: str, drawn: Row) -> None:
         if place < len(town.run):
             found = message(town.run[place]["run_id"], who, way, len(town.message) + 1, state)
             _once(town.message, found, but={"message_id", "position", "state"})
-    for days in drawn["attempts"]:
-        town.call_attempt.append(attempt(row, AT - timedelta(days=days)))
-    if drawn["agreed_at"]:
-        agreed_slot = {"customer_id": who, "starts_at": drawn["agreed_at"], "agreed_at": AT - timedelta(days=1)}
-        town.call_slot.append(agreed_slot | {"agreed_by": "zoe", "proof": "said so on the phone"})
+    town.call_attempt += [attempt(row, AT - timedelta(days=days)) for days in drawn["attempts"]]
+    town.call_slot += [slot(who, at) for at in drawn["agreed_at"]]
     if drawn["kept_out"]:
         town.shop_holdout.append({"year": ON.year, "customer_id": who, "draw": 0.0, "known_at": AT})
 
@@ -187,6 +184,11 @@ def attempt(row: Row, at: datetime) -> Row:
     known |= {"customer_id": row["customer_id"], "phone_mark": row["phone_mark"], "mark_key": KEY.id}
     told = {"agent": "zoe", "dialled_at": at, "recorded_at": at, "ended_at": at, "disposition": "no_answer"}
     return known | told | {"source": "desk", "band": "morning"}
+
+
+def slot(who: str, at: datetime) -> Row:
+    agreed = {"customer_id": who, "starts_at": at, "agreed_at": AT - timedelta(days=1)}
+    return agreed | {"agreed_by": "zoe", "proof": "said so on the phone"}
 
 
 def wish(who: str, language: str | None, fewer: bool, number: int) -> Row:

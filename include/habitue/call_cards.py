@@ -157,7 +157,7 @@ def card(house: House, message_id: UUID, at: datetime) -> Card | None:
         message_id=message_id,
         run_id=row["run_id"],
         campaign=campaign.name,
-        title=dict(campaign.title),
+        title={str(language): title for language, title in campaign.title.items()},
         rank=row["rank"],
         expires_at=row["expires_at"],
         reserved_until=row["reserved_until"],

@@ -179,10 +179,16 @@ def conclude(connection: Connection, house: House, call: Call, ending: Ending) -
     runs: frozenset[str] = frozenset()
     reached = ending.disposition in call_endings.REACHED
     if reached:
-        event = Event(call.message_id, OutcomeKind.REACHED, call.ended_at, "desk", f"reached/{call.attempt_id}")
+        # Of a list that has ended, this is news that undoes what was said at its end.
+        moment = call.ended_at if call.asked.row["status"] == LineStatus.OPEN else call.at
+        event = Event(call.message_id, OutcomeKind.REACHED, moment, "desk", f"reached/{call.attempt_id}")
         runs = outcomes.keep(connection, [event], at=call.at).runs
     line = connection.execute(select(call_line).where(call_line.c.message_id == call.message_id)).one()
     next_at = None
+    if line.status in (LineStatus.RELEASED, LineStatus.NOT_REACHED):
+        finally_done = reached or ending.disposition not in call_endings.RETRY
+        told_now = {"message_id": call.message_id, "done": finally_done, "disposition": ending.disposition}
+        connection.execute(statement("calls/made_after_all"), told_now)
     if line.status == LineStatus.OPEN:
         next_at, words, more = _what_next(connection, house, call, ending, line, reached)
         done += words

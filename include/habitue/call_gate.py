@@ -42,11 +42,15 @@ def law_of(shop: Shop, row: RowMapping) -> Law | None:
     )
 
 
-def ask(connection: Connection, ids: Sequence[UUID], *, at: datetime, shop: Shop) -> dict[UUID, Asked]:
-    """These lines as they stand at that moment."""
+def ask(
+    connection: Connection, ids: Sequence[UUID], *, at: datetime, shop: Shop, ahead: bool = True
+) -> dict[UUID, Asked]:
+    """These lines as they stand at that moment. `ahead`: what was objected to later counts too, as in a claim; not so
+    of a call that was made then."""
     on = at.astimezone(shop.tz).date()
     known = {
         "at": at,
+        "ahead": ahead,
         "on": on,
         "zone": shop.timezone,
         "adult_since": years_before(on, shop.validation.minor_age),

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from habitue import (
+    cli_calls,
     cli_campaigns,
     cli_events,
     cli_holds,
@@ -42,6 +43,7 @@ app.command()(cli_plan.plan)
 cli_runs.mount(app)
 cli_holds.mount(app)
 cli_letters.mount(app)
+cli_calls.mount(app)
 app.command()(cli_public.public)
 cli_events.mount(app)
 cli_returns.mount(app)

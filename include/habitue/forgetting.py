@@ -176,16 +176,19 @@ def mails(task: Erasing) -> int:
 
 
 def calls(task: Erasing) -> int:
+    """In the lists as they were handed over, and as they were given away to be worked off the desk."""
     found = 0
     for run_id, ids in task.messages(Channel.CALL):
-        named = task.house.out / "calls" / run_id.replace(":", "-")
         wanted = [str(one) for one in ids]
-        table, book = (Path(f"{named}{ending}") for ending in (".csv", ".xlsx"))
-        if table.exists():
+        for table in call_files(task.house, run_id, ".csv"):
             found += blanks.empty_csv_rows(table, wanted)
-        if book.exists():
+        for book in call_files(task.house, run_id, ".xlsx"):
             found += blanks.empty_workbook_rows(book, wanted)
     return found
+
+
+def call_files(house: House, run_id: str, ending: str) -> list[Path]:
+    return sorted((house.out / "calls").glob(f"{run_id.replace(':', '-')}*{ending}"))
 
 
 def samples(task: Erasing) -> int:

@@ -184,12 +184,11 @@ def calls(who: Person) -> list[Row]:
     """Their rows of call lists, with what an agent wrote into the workbook."""
     found = []
     for row in who.by(Channel.CALL):
-        named = who.house.out / "calls" / row["run_id"].replace(":", "-")
-        table, book = Path(f"{named}.csv"), Path(f"{named}.xlsx")
-        if table.exists():
+        for table in forgetting.call_files(who.house, row["run_id"], ".csv"):
             found += [{"file": str(table.relative_to(who.house.out)), **one} for one in _listed(table, row)]
-        if book.exists() and (cells := _cells(book, str(row["message_id"]))):
-            found.append({"file": str(book.relative_to(who.house.out)), "cells": cells})
+        for book in forgetting.call_files(who.house, row["run_id"], ".xlsx"):
+            if cells := _cells(book, str(row["message_id"])):
+                found.append({"file": str(book.relative_to(who.house.out)), "cells": cells})
     return found
 
 

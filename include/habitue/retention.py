@@ -69,6 +69,8 @@ def retain(
             found.people[row.rule, row.verdict] = row.customers
         proofs = {"on": on, "zone": house.shop.timezone, **kept.proof_years.model_dump()}
         found.proofs = connection.execute(statement("retention/proofs"), proofs).rowcount
+        agreed = {name: proofs[name] for name in ("on", "zone", "call")}
+        found.proofs += connection.execute(statement("retention/slots"), agreed).rowcount
         found.raw_events = _old_events(
             connection, datetime.combine(on - timedelta(days=kept.raw_events_days), time(), house.shop.tz)
         )

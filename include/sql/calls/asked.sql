@@ -38,11 +38,13 @@ join message m using (message_id)
 join run r on r.run_id = l.run_id
 left join customer c on c.customer_id = l.customer_id
 left join lateral (
-    select reason from hold where customer_id = l.customer_id and closed_at is null
+    select reason from hold where customer_id = l.customer_id and opened_at <= :at and (closed_at is null or closed_at > :at)
     order by array_position(array['erased', 'deceased', 'complaint'], reason), reason limit 1
 ) h on true
 left join lateral (
-    select reason from suppression where channel = 'call' and lifted_at is null and mark = c.phone_mark limit 1
+    select reason from suppression
+    where channel = 'call' and mark = c.phone_mark and recorded_at <= :at and lifted_at is null
+    limit 1
 ) s on true
-left join lateral last_word(l.customer_id, 'call', :at, true, :zone) k on true
+left join lateral last_word(l.customer_id, 'call', :at, :ahead, :zone) k on true
 where l.message_id = any(cast(:ids as uuid[]))
