@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from desk_site import call_list
 from desk_load import desk_served, given_twice, worked
+from desk_site import call_list
 
 LINES = int(os.environ.get("DESK_LINES", "120"))
 """5000 for the whole of it; the ordinary suite is content with fewer."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from fastapi import APIRouter
 
 from habitue.house import House
-from habitue.web.ops import desk, desk_board, files, front, runs
+from habitue.web.ops import desk, desk_board, desk_sheets, files, front, runs
 from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
 
@@ -17,6 +17,6 @@ def router(house: Callable[[], House], now: Callable[[House], datetime], visitor
     """All routes. `house` and `now` are asked at each request; `visitor` is a dependency of FastAPI that says who asks:
     the guard before these routes has let them in."""
     routes = APIRouter(route_class=Page, dependencies=[arriving(house, now, visitor)])
-    for part in (front, files, runs, desk, desk_board):
+    for part in (front, files, runs, desk, desk_board, desk_sheets):
         routes.include_router(part.routes)
     return routes

@@ -124,13 +124,28 @@ def board(here: Here) -> Response:
 
 @routes.get("/desk/lists/{run_id}", dependencies=OPS)
 def call_list(here: Here, run_id: str, request: Request, moved: Annotated[int, Query(ge=-1)] = -1) -> Response:
-    state = _list(here, run_id)
-    known: dict[str, Any] = {"run_id": run_id, "at": here.at}
     if "as" in request.query_params:
-        return LINES.download(here, request.query_params, **known)
-    shown = LINES.show(here, request.query_params, action=here.url("desk", "lists", run_id), **known)
+        _list(here, run_id)
+        return LINES.download(here, request.query_params, run_id=run_id, at=here.at)
+    return show_list(here, run_id, request.query_params, moved=moved)
+
+
+def show_list(
+    here: Visit, run_id: str, asked: Mapping[str, str], *, status: int = 200, moved: int = -1, nothing: bool = False
+) -> Response:
+    """The list and its lines. `moved`: lines that were just given away; `nothing`: none was left to give."""
+    known: dict[str, Any] = {"run_id": run_id, "at": here.at}
     return page(
-        here, "desk_list.html.j2", area="desk", list=state, shown=shown, agents=agents(here), moved=moved, run_id=run_id
+        here,
+        "desk_list.html.j2",
+        area="desk",
+        status=status,
+        list=_list(here, run_id),
+        shown=LINES.show(here, asked, action=here.url("desk", "lists", run_id), **known),
+        agents=agents(here),
+        moved=moved,
+        nothing=nothing,
+        run_id=run_id,
     )
 
 
@@ -257,7 +272,9 @@ def _bars(here: Visit, title: str, numbers: list[tuple[str, int]]) -> Markup | N
     drawn = known.mark_bar(color=charts.shades(here.shop)[0]) + known.mark_text(align="left", dx=4).encode(text="n:Q")
     described = ", ".join(f"{name} {n}" for name, n in numbers)
     # Room for a font that is wider than the one that measured the names.
-    drawn = drawn.properties(width=300, height=26 * len(numbers), padding={"left": 40, "right": 10, "y": 5})
+    drawn = drawn.properties(
+        width=300, height=26 * len(numbers), padding={"left": 40, "right": 10, "top": 5, "bottom": 5}
+    )
     return _drawn(here, drawn, title, described)
 
 
