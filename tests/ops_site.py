@@ -5,7 +5,7 @@ What Airflow lets in, and as whom, is asked of the real one: see test_plugin.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -23,7 +23,11 @@ NAMES = {"olga": Role.OPS, "marc": Role.MANAGER, "anna": Role.AGENT, "ben": Role
 FROM_THE_PAGE = {"sec-fetch-site": "same-origin"}
 
 
-def app(house: House, at: datetime, *, otherwise: str = "") -> FastAPI:
+At = datetime | Callable[[], datetime]
+"""The moment of every request, or what says it."""
+
+
+def app(house: House, at: At, *, otherwise: str = "") -> FastAPI:
     """The pages below /habitue. `otherwise`: who asks where no header says so (a browser)."""
 
     def visitor(request: Request) -> Visitor:
@@ -32,7 +36,7 @@ def app(house: House, at: datetime, *, otherwise: str = "") -> FastAPI:
         return Visitor(name, role, may_act=role is Role.OPS)
 
     pages, whole = FastAPI(docs_url=None, redoc_url=None, openapi_url=None), FastAPI()
-    pages.include_router(ops.router(lambda: house, lambda _: at, visitor))
+    pages.include_router(ops.router(lambda: house, lambda _: at() if callable(at) else at, visitor))
     whole.mount("/habitue", pages)
     return whole
 
@@ -40,7 +44,7 @@ def app(house: House, at: datetime, *, otherwise: str = "") -> FastAPI:
 class Site:
     """`site.get("olga", "/runs/")`, `site.post("olga", "/runs/x/pause", why="…")`: from the page itself, in English."""
 
-    def __init__(self, house: House, at: datetime) -> None:
+    def __init__(self, house: House, at: At) -> None:
         self.client = TestClient(app(house, at), follow_redirects=False)
 
     def get(self, who: str, path: str, language: str = "en", **asked: str):  # type: ignore[no-untyped-def]
@@ -53,7 +57,7 @@ class Site:
 
 
 @contextmanager
-def browsed(house: House, at: datetime, *, who: str = "olga") -> Iterator[str]:
+def browsed(house: House, at: At, *, who: str = "olga") -> Iterator[str]:
     """The pages for a browser, as one person sees them: their address."""
     with served(app(house, at, otherwise=who)) as address:
         yield f"{address}/habitue"

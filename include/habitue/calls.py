@@ -28,10 +28,16 @@ from habitue.texts import LOCALES, Text, load_text, typography
 
 FOLDER = INCLUDE / "templates" / "calls"
 
-BLOCKS = ("opening", "question", "offer", "goodbye", "refusal")
-"""The parts of a script, in the order in which they are said."""
 WORDS = frozenset({"customer", "facts", "offer", "shop"})
 """What a script may speak of."""
+
+
+BLOCKS = ("opening", "question", "offer", "goodbye", "refusal")
+"""The parts of a script, in the order in which they are said."""
+ANSWERS = tuple(f"offer_{reason}" for reason in Reason if reason not in ("other", "none"))
+"""What is said instead of `offer` to who left for that reason; a script need not have them."""
+OBJECTIONS = tuple(f"objection_{name}" for name in ("time", "number", "data", "trust"))
+"""What is answered when it is asked; a script need not have them. Each block's first paragraph is its heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,17 @@ class CallScript:
     def render(self, context: Mapping[str, Any]) -> str:
         """The script as plain text, a blank line between paragraphs. `context` as in `EmailTemplate.render`:
         `customer`, `facts` (or None), `offer` {code, text, valid_until}; `shop` is added where it is missing."""
-        known = {"shop": self._shop, **context}
-        return "\n\n".join(paragraph for block in BLOCKS for paragraph in self._copy.paragraphs(block, known))
+        return "\n\n".join(paragraph for block in self.blocks for paragraph in self.paragraphs(block, context))
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Those that it has, in the order in which they are read: each answer behind the offer."""
+        order = (*BLOCKS[:3], *ANSWERS, *BLOCKS[3:], *OBJECTIONS)
+        return tuple(block for block in order if block in self._copy.blocks)
+
+    def paragraphs(self, block: str, context: Mapping[str, Any]) -> tuple[str, ...]:
+        """One block's, `context` as in `render`; the first is its heading."""
+        return self._copy.paragraphs(block, {"shop": self._shop, **context})
 
 
 _SPECIMEN: dict[str, Any] = {

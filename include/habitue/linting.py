@@ -47,7 +47,10 @@ BLOCKS = {
     Channel.CALL: frozenset(calls.BLOCKS),
     Channel.LETTER: frozenset({"subject", "body", "offer_title", "offer_text", "closing", "postscript"}),
 }
-MAY_HAVE = {Channel.LETTER: frozenset({"rewards_title", "rewards"})}
+MAY_HAVE = {
+    Channel.LETTER: frozenset({"rewards_title", "rewards"}),
+    Channel.CALL: frozenset(calls.ANSWERS + calls.OBJECTIONS),
+}
 """Blocks that a text need not have."""
 
 

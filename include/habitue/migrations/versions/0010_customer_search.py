@@ -1,12 +1,12 @@
 """Finding customers by name, e-mail address, number or id, and by what keeps them out of reach; reading the audit trail
 
-Revision: 0010, after 0008
+Revision: 0010, after 0009
 """
 
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -12,6 +12,8 @@ from habitue.web.ops import (
     campaigns,
     customer_acts,
     customers,
+    desk,
+    desk_board,
     figures,
     files,
     front,
@@ -28,7 +30,7 @@ from habitue.web.pages import Page
 
 PARTS = (
     *(front, home, figures, campaigns, previews, runs, run_contents),
-    *(customers, customer_acts, problems, trail, files),
+    *(customers, customer_acts, problems, trail, desk, desk_board, files),
 )
 
 

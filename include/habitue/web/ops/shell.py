@@ -60,7 +60,7 @@ AREAS = {
     "customers": ("/customers/", (Role.OPS,)),
     "problems": ("/problems/", (Role.OPS,)),
     "figures": ("/figures/", (Role.OPS, Role.MANAGER)),
-    "desk": ("/desk/", (Role.OPS, Role.AGENT)),
+    "desk": ("/desk/", (Role.OPS, Role.AGENT, Role.MANAGER)),
     "audit": ("/audit/", (Role.OPS,)),
 }
 """The entries of the menu: where each leads, and who sees it."""
