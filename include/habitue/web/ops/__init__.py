@@ -14,6 +14,7 @@ from habitue.web.ops import (
     customers,
     desk,
     desk_board,
+    desk_sheets,
     figures,
     files,
     front,
@@ -27,10 +28,9 @@ from habitue.web.ops import (
 from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
 
-
 PARTS = (
     *(front, home, figures, campaigns, previews, runs, run_contents),
-    *(customers, customer_acts, problems, trail, desk, desk_board, files),
+    *(customers, customer_acts, problems, trail, desk, desk_board, desk_sheets, files),
 )
 
 
