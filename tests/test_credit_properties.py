@@ -215,7 +215,7 @@ def known_of(message_id: UUID, one: Sent) -> list[Any]:
     return [message_id, f"c{one.campaign}:{one.on}", one.who, one.code, left, one.on, *ends, counts]
 
 
-@settings(max_examples=4)
+@settings(max_examples=8)
 @given(MESSAGES, LINES, st.integers(1, 2), st.randoms(use_true_random=False))
 def test_the_book_is_what_one_would_reckon_by_hand_however_the_news_came(
     desk: Connection, tmp_path_factory: pytest.TempPathFactory, messages: list[Sent], lines: list[Line], nights: int,

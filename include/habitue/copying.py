@@ -81,7 +81,11 @@ def copy_answer(
             for block in copy:
                 rows.write(block)
         duck.execute(f"create or replace temp table {table} ({columns})")
-        duck.execute(f"copy {table} from '{_quoted(str(pipe))}' (format csv, header false)")
+        # As PostgreSQL writes it; DuckDB would guess, and of a few rows guess wrong.
+        duck.execute(
+            f"copy {table} from '{_quoted(str(pipe))}' (format csv, header false, auto_detect false, delimiter ',', "
+            "quote '\"', escape '\"', nullstr '', new_line '\\n')"
+        )
     connection.execute(text("drop table answer"))
 
 

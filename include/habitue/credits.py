@@ -8,8 +8,9 @@ The rules, in their order (`RULES_VERSION`):
    of the response window, whichever is later. Of several codes the message that left last counts.
 3. Else it is the buyer's last message that had left before it, and in whose campaign's response window it lies, unless
    provider, post or desk said that this message reached nobody.
-4. What was brought back is taken from the purchase: a negative line under its own number, or of the same product by
-   the same customer at or after it, from the latest such purchase first, never more than was paid for that product.
+4. What was brought back is taken from the purchase: a negative line of a product belongs to its own order, where that
+   sold the product, else to the customer's last one before it that did, and is never more than was paid for it. Any
+   other negative line is a discount of its order. RETURN_DAYS (`purchases`) after the run's windows the book stands.
 
 `credit` is a book of changes. What should stand there is computed from a snapshot and the ledger; only the difference
 to what does stand there is written, with the snapshot that told it:
