@@ -3,6 +3,7 @@
 then             a campaign's `then`: not reached, or no answer to a letter → the next ways, the first lawful one
 until_purchase   a purchase ends the campaign, for what is planned already, too
 rest_days, pause_days   nobody is asked twice for the same thing within its pause
+reasons          of include/offers_by_reason.yaml: a reason told on the phone → the offer that answers it
 (all)            an open complaint stops all selling: plan and claim leave the customer out until it is closed
 """
 
@@ -12,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from habitue import calls, targeted_offers
 from habitue.campaigns import Campaign, campaign_files, load_campaign
 from habitue.report import words
 from habitue.settings import Language
 from habitue.shop import Shop
 
-Rule = Literal["not_reached", "no_answer", "purchase", "pause", "complaint"]
+Rule = Literal["not_reached", "no_answer", "purchase", "pause", "complaint", "reason"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ def described(shop: Shop, *, language: Language, campaigns: Sequence[Campaign] |
     say = words(language)["follow_ups"]
     known = [load_campaign(path, shop) for path in campaign_files()] if campaigns is None else campaigns
     found = [Said("complaint", None, say["complaint"])]
+    told = calls.read_words(calls.FOLDER / f"list.{language}.yaml", language)["reasons"]
+    for answered in sorted({answer.campaign for answer in targeted_offers.rules().reasons.values()}):
+        reasons = [told[reason] for reason, one in targeted_offers.rules().reasons.items() if one.campaign == answered]
+        found.append(Said("reason", answered, say["reason"].format(reasons=", ".join(reasons))))
     for campaign in known:
         found += [Said(rule, campaign.name, text) for rule, text in _of(campaign, say)]
     return found

@@ -119,6 +119,13 @@ def _set_aside(file: Path, at: datetime) -> None:
     file.unlink()
 
 
+def call_results(house: House, *, at: datetime) -> Mapping[str, Any]:
+    """Ends the call lists whose time is over: who was tried in vain, and who was never rung."""
+    from habitue import call_lists
+
+    return {str(status): lines for status, lines in call_lists.expire(house, at).items()}
+
+
 def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
     """Credits purchases to messages and restates the runs' responses, once for each snapshot that is loaded."""
     with house.engine.begin() as connection:
@@ -146,6 +153,9 @@ def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
 
 STEPS: Mapping[str, Step] = {
     step.__name__: step
-    for step in (provider_events, returned_mails, provider_suppressions, printer_files, credited_purchases)
+    for step in (
+        *(provider_events, returned_mails, provider_suppressions),
+        *(printer_files, call_results, credited_purchases),
+    )
 }
 """The round, each step by its name."""

@@ -6,8 +6,6 @@ its run. There is no foreign key from one to the other: it would be looked up on
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,8 +19,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    Numeric,
     SmallInteger,
     Table,
     Text,
@@ -33,6 +29,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from habitue.desk_tables import call_attempt as call_attempt
+from habitue.desk_tables import call_line as call_line
+from habitue.desk_tables import call_slot as call_slot
+from habitue.desk_tables import complaint as complaint
+from habitue.desk_tables import targeted_offer as targeted_offer
 from habitue.kinds import Apart as Apart
 from habitue.kinds import Audited as Audited
 from habitue.kinds import Channel as Channel
@@ -48,31 +49,18 @@ from habitue.kinds import Segment as Segment
 from habitue.kinds import Span as Span
 from habitue.kinds import State as State
 from habitue.kinds import SuppressionReason as SuppressionReason
-
-
-def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    allowed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} in ({allowed})", name=column)
-
+from habitue.outcome_tables import FUNNEL as FUNNEL
+from habitue.outcome_tables import credit as credit
+from habitue.outcome_tables import dag_run as dag_run
+from habitue.outcome_tables import figure as figure
+from habitue.outcome_tables import figure_rule as figure_rule
+from habitue.outcome_tables import funnel as funnel
+from habitue.outcome_tables import response as response
+from habitue.schema import metadata as metadata
+from habitue.schema import one_of as one_of
 
 TALLIES = ("accepted", "refused", "unknown", "cancelled", "delivered", "hard_bounces", "complaints")
 """What is counted of each shard."""
-
-FUNNEL = (
-    *("held_out", "excluded", "planned", "waiting", "in_hand", "cancelled", "refused", "unknown", "accepted"),
-    *("no_news", "failed", "arrived", "opened", "clicked", "objected"),
-)
-"""What is counted of a run's groups, channels and arms."""
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 
 snapshot = Table(
     "snapshot",
@@ -385,61 +373,6 @@ outcome = Table(
     comment="what came of messages after they left; append-only",
 )
 
-credit = Table(
-    "credit",
-    metadata,
-    Column("credit_id", BigInteger, Identity(), primary_key=True),
-    Column("message_id", Uuid, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("customer_id", Text, nullable=False, comment="who bought: not always whom the message was for"),
-    Column("order_id", Text, nullable=False),
-    Column("ordered_on", Date, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("rules_version", Text, nullable=False),
-    Column("orders", SmallInteger, nullable=False, comment="1 credited, 0 its amounts change, -1 taken back"),
-    Column("sold_cents", BigInteger, nullable=False, comment="the change in what was paid for goods"),
-    Column("returned_cents", BigInteger, nullable=False, comment="the change in what was paid back, above 0"),
-    Column("snapshot_id", Text, nullable=False, comment="the customer base that told it"),
-    Column("known_at", DateTime(timezone=True), nullable=False),
-    one_of("rule", CreditRule),
-    CheckConstraint("orders between -1 and 1", name="orders"),
-    Index("ix_credit_run_id", "run_id"),
-    Index("ix_credit_order_id", "order_id"),
-    comment="purchases credited to messages, a book of changes: append-only, sums count, see `credits`",
-)
-
-response = Table(
-    "response",
-    metadata,
-    Column("response_id", BigInteger, Identity(), primary_key=True),
-    Column("run_id", Text, nullable=False),
-    Column("snapshot_id", Text, nullable=False, comment="the customer base that told it"),
-    Column("known_at", DateTime(timezone=True), nullable=False),
-    Column("until", Date, nullable=False, comment="the last day of orders in it, at most the window's"),
-    Column("closed", Boolean, nullable=False, comment="the whole window is in it"),
-    Column("treated", Boolean, nullable=False, comment="planned to be written to; false: held out"),
-    Column("scope", Text, comment="of those held out: campaign, or shop"),
-    Column("segment", Text, nullable=False),
-    Column("channel", Text, nullable=False, comment="planned, or that would have been used"),
-    Column("arm", Text, comment="of an A/B test; null for those held out"),
-    Column("customers", Integer, nullable=False),
-    Column("buyers", Integer, nullable=False),
-    Column("orders", Integer, nullable=False),
-    Column("sold_cents", BigInteger, nullable=False, comment="what was paid for goods within the window"),
-    Column("returned_cents", BigInteger, nullable=False, comment="of it, what was paid back since, above 0"),
-    Column("squares", Numeric, nullable=False, comment="sum over customers of (sold - returned)², in cents²"),
-    Column("margin_cents", BigInteger, comment="the shop's gross margin of it; null: the shop says none"),
-    one_of("segment", Segment),
-    one_of("channel", Channel),
-    CheckConstraint("scope in ('campaign', 'shop')", name="scope"),
-    UniqueConstraint(
-        *("run_id", "snapshot_id", "treated", "scope", "segment", "channel", "arm"),
-        name="uq_response_figure",
-        postgresql_nulls_not_distinct=True,
-    ),
-    comment="what everyone of a run bought in its window, written to or held out, whatever arrived; append-only",
-)
-
 preference = Table(
     "preference",
     metadata,
@@ -549,33 +482,6 @@ lot_letter = Table(
     comment="which letter stands where in which lot; a letter printed again stands in two",
 )
 
-dag_run = Table(
-    "dag_run",
-    metadata,
-    Column("dag_id", Text, primary_key=True),
-    Column("dag_run_id", Text, primary_key=True),
-    Column("run_id", Text, nullable=False),
-    Column("seen_at", DateTime(timezone=True), nullable=False, comment="when its plan was asked for"),
-    Index("ix_dag_run_run_id", "run_id"),
-    comment="which of Airflow's DAG runs worked on which run: links lead both ways",
-)
-
-funnel = Table(
-    "funnel",
-    metadata,
-    Column("run_id", Text, primary_key=True),
-    Column("segment", Text, primary_key=True),
-    Column("channel", Text, primary_key=True, comment="empty: left out, whatever the channel"),
-    Column("arm", Text, primary_key=True, comment="empty: no test, left out, or held out"),
-    *(Column(name, Integer, nullable=False) for name in FUNNEL),
-    Column("cost_micros", BigInteger, nullable=False),
-    Column("spent_micros", BigInteger, nullable=False),
-    Column("counted_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("planned = waiting + in_hand + cancelled + refused + unknown + accepted", name="planned_adds_up"),
-    CheckConstraint("accepted = no_news + failed + arrived", name="accepted_adds_up"),
-    comment="how far each run has come, as it was counted last",
-)
-
 audit = Table(
     "audit",
     metadata,
@@ -590,151 +496,4 @@ audit = Table(
     Index("ix_audit_customer_id", "customer_id"),
     Index("ix_audit_at", text("at DESC NULLS LAST"), "audit_id"),
     comment="who saw, took out or had forgotten whose data; append-only",
-)
-
-call_line = Table(
-    "call_line",
-    metadata,
-    Column("message_id", Uuid, primary_key=True),
-    Column("run_id", Text, nullable=False),
-    Column("customer_id", Text, nullable=False),
-    Column("rank", Integer, nullable=False, comment="1..n in its list: the best customer first"),
-    Column("status", Text, nullable=False, server_default="open"),
-    Column("reason", Text, comment="closed: the rule that closed it"),
-    Column("disposition", Text, comment="how the last call ended"),
-    Column("law", Text, comment="calling.Law.key where they live; null: none is known"),
-    Column("timezone", Text, comment="the clock they live by"),
-    Column("phone_mark", LargeBinary, comment="keyed hash, as in suppression: two lines may lead to one telephone"),
-    Column("value_cents", BigInteger, nullable=False, comment="what they ever spent, when the list was made"),
-    Column("favourites", ARRAY(Text), comment="what they used to buy, when the list was made"),
-    Column("opened_at", DateTime(timezone=True), nullable=False),
-    Column("expires_at", DateTime(timezone=True), nullable=False, comment="from then on nobody is rung from this list"),
-    Column("not_before", DateTime(timezone=True), comment="not to be rung (again) before"),
-    Column("callback_at", DateTime(timezone=True), comment="an agreed moment"),
-    Column("owner", Text, comment="who agreed it, and is to keep it"),
-    Column("assigned_to", Text, comment="only this agent gets it"),
-    Column("reserved_by", Text),
-    Column("reserved_until", DateTime(timezone=True), comment="the lease"),
-    Column("attempt_id", BigInteger, comment="under way: dialled and not finished"),
-    Column("attempts", SmallInteger, nullable=False, server_default="0", comment="of this list"),
-    Column("ended_at", DateTime(timezone=True)),
-    one_of("status", LineStatus),
-    one_of("disposition", Disposition),
-    Index("ix_call_line_open", "rank", "run_id", postgresql_where=text("status = 'open'")),
-    Index("ix_call_line_reserved", "reserved_until", postgresql_where=text("reserved_by is not null")),
-    Index("ix_call_line_run_id", "run_id", "rank"),
-    Index("ix_call_line_customer_id", "customer_id"),
-    comment="the call desk's lists: a line for each call message, and who has it in hand",
-)
-
-call_attempt = Table(
-    "call_attempt",
-    metadata,
-    Column("attempt_id", BigInteger, Identity(), primary_key=True),
-    Column("message_id", Uuid, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("customer_id", Text, nullable=False),
-    Column("phone_mark", LargeBinary, comment="keyed hash of the number: counted by it too, after an erasure as well"),
-    Column("mark_key", Text, comment="which key the mark was made with"),
-    Column("agent", Text, nullable=False),
-    Column("dialled_at", DateTime(timezone=True), nullable=False),
-    Column("recorded_at", DateTime(timezone=True), nullable=False, comment="when the base learned of it"),
-    Column("ended_at", DateTime(timezone=True), comment="null: under way"),
-    Column("disposition", Text, comment="null where ended: the agent's page died, and nobody has finished it"),
-    Column("reason", Text, comment="why the customer left, as they told it"),
-    Column("notes", Text),
-    Column("offer_made", Boolean, nullable=False, server_default=false(), comment="the offer was told on the phone"),
-    Column("source", Text, nullable=False, comment="desk, or import of a list worked off it"),
-    Column("source_key", Text, comment="of an import: told twice, kept once"),
-    Column("band", Text, nullable=False, comment="morning, afternoon or evening, by the customer's clock"),
-    Column("barrier", Text, comment="of an import: the rule that the call broke"),
-    one_of("disposition", Disposition),
-    one_of("reason", Reason),
-    CheckConstraint("source in ('desk', 'import')", name="source"),
-    UniqueConstraint("source_key"),
-    Index("ix_call_attempt_customer_id", "customer_id", "dialled_at"),
-    Index("ix_call_attempt_phone_mark", "phone_mark", "dialled_at"),
-    Index("ix_call_attempt_run_id", "run_id"),
-    comment="every time somebody was dialled: written when it is dialled, completed once, never taken back",
-)
-
-call_slot = Table(
-    "call_slot",
-    metadata,
-    Column("slot_id", BigInteger, Identity(), primary_key=True),
-    Column("customer_id", Text, nullable=False),
-    Column("starts_at", DateTime(timezone=True), nullable=False),
-    Column("agreed_at", DateTime(timezone=True), nullable=False),
-    Column("agreed_by", Text, nullable=False, comment="who heard it"),
-    Column("attempt_id", BigInteger, comment="the call on which it was agreed"),
-    Column("proof", Text, nullable=False, comment="how the customer agreed to this very date and time"),
-    Index("ix_call_slot_customer_id", "customer_id"),
-    comment="exact moments at which customers agreed to be rung, outside the hours too; append-only",
-)
-
-complaint = Table(
-    "complaint",
-    metadata,
-    Column("complaint_id", BigInteger, Identity(), primary_key=True),
-    Column("customer_id", Text, nullable=False),
-    Column("message_id", Uuid, comment="of the call that brought it up"),
-    Column("attempt_id", BigInteger),
-    Column("about", Text),
-    Column("owner", Text, nullable=False, comment="who answers it"),
-    Column("opened_at", DateTime(timezone=True), nullable=False),
-    Column("opened_by", Text, nullable=False),
-    Column("due_at", DateTime(timezone=True), nullable=False, comment="until when an answer is promised"),
-    Column("answer", Text),
-    Column("closed_at", DateTime(timezone=True)),
-    Column("closed_by", Text),
-    Index("ix_complaint_open", "due_at", postgresql_where=text("closed_at is null")),
-    Index("ix_complaint_customer_id", "customer_id"),
-    comment="complaints with an owner and a promise; the hold of reason complaint is open as long as one is",
-)
-
-targeted_offer = Table(
-    "targeted_offer",
-    metadata,
-    Column("offer_id", BigInteger, Identity(), primary_key=True),
-    Column("customer_id", Text, nullable=False),
-    Column("message_id", Uuid, nullable=False, comment="of the call on which the reason was told"),
-    Column("attempt_id", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("campaign", Text, nullable=False, comment="the campaign that will make it"),
-    Column("channel", Text, nullable=False, comment="which way it tries first"),
-    Column("queued_at", DateTime(timezone=True), nullable=False),
-    one_of("reason", Reason),
-    one_of("channel", Channel),
-    UniqueConstraint("attempt_id"),
-    Index("ix_targeted_offer_campaign", "campaign", "queued_at"),
-    comment="offers that answer a reason for leaving, for the campaign of that name to take up; append-only",
-)
-
-figure = Table(
-    "figure",
-    metadata,
-    Column("figure_id", BigInteger, Identity(), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("span", Text, nullable=False),
-    Column("starts", Date, nullable=False, comment="the day before the period's first one"),
-    Column("ends", Date, nullable=False, comment="its last day"),
-    Column("part", Text, nullable=False, comment="the group, the tier, the cohort; empty: of all"),
-    Column("other", Text, nullable=False, comment="the group moved to, the quarters since"),
-    Column("value", BigInteger, nullable=False, comment="customers, visits or cents"),
-    Column("of", BigInteger, nullable=False, comment="of how many"),
-    Column("rule", Text, nullable=False, comment="figure_rule"),
-    Column("snapshot_id", Text, nullable=False, comment="from whose orders it was worked out"),
-    Column("told_at", DateTime(timezone=True), nullable=False),
-    one_of("span", Span),
-    Index("ix_figure_cell", "rule", "name", "span", "ends"),
-    comment="figures of the customer base as they were told; append-only, the last row counts and the first is shown",
-)
-
-figure_rule = Table(
-    "figure_rule",
-    metadata,
-    Column("rule", Text, primary_key=True),
-    Column("means", JSONB, nullable=False, comment="the thresholds, and the hash of the questions asked"),
-    Column("since", DateTime(timezone=True), nullable=False),
-    comment="the versions of the rules that figures were told by",
 )
