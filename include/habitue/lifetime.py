@@ -207,7 +207,7 @@ def _search(cost: Callable[[Array, int], float], start: Sequence[float], rows: i
     from scipy.optimize import minimize
 
     at: Array = np.log(start)
-    for step, precision in ((max(1, rows // ROUGH_ROWS), 1e-9), (1, 1e-12)):
+    for step, precision, rounds in ((max(1, rows // ROUGH_ROWS), 1e-10, 200), (1, 1e-12, 20)):
 
         def bounded(logs: Array, step: int = step) -> float:
             with np.errstate(all="ignore"):
@@ -215,7 +215,7 @@ def _search(cost: Callable[[Array, int], float], start: Sequence[float], rows: i
             return found if math.isfinite(found) else 1e10
 
         limits = [(-12.0, 12.0)] * len(start)
-        found = minimize(bounded, at, method="L-BFGS-B", bounds=limits, options={"ftol": precision})
+        found = minimize(bounded, at, method="L-BFGS-B", bounds=limits, options={"ftol": precision, "maxiter": rounds})
         if found.fun >= 1e10:
             return None
         at = found.x
