@@ -37,6 +37,8 @@ LEAST_REPEATERS = 200
 AHEAD_WEEKS = 52.0
 WEEK = 7.0
 MEMORY = "2GB"
+ROUGH_ROWS = 20_000
+"""Rows on which estimates are sought before they are made exact on all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,17 @@ class Buying:
         from scipy.special import gammaln
 
         r, alpha, a, b = self.r, self.alpha, self.a, self.b
-        begin = gammaln(r + repeats) - gammaln(r) + r * math.log(alpha)
-        stay = gammaln(a + b) + gammaln(b + repeats) - gammaln(b) - gammaln(a + b + repeats)
+
+        def of_number(x: Array) -> Array:
+            begin = gammaln(r + x) - gammaln(r) + r * math.log(alpha)
+            stays: Array = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
+            return np.asarray(begin + stays)
+
         bought = -(r + repeats) * np.log(alpha + known)
-        left = math.log(a) - np.log(b + np.maximum(repeats, 1) - 1) - (r + repeats) * np.log(alpha + last)
+        odds = _looked_up(lambda x: math.log(a) - np.log(b + np.maximum(x, 1) - 1), repeats)
+        left = odds - (r + repeats) * np.log(alpha + last)
         ends: Array = np.where(repeats > 0, np.logaddexp(bought, left), bought)
-        total: Array = begin + stay + ends
-        return total
+        return ends + _looked_up(of_number, repeats)
 
     def alive(self, repeats: Array, last: Array, known: Array) -> Array:
         """The probability that he is still a customer; 1 for whoever bought once, which says nothing of him."""
@@ -129,17 +135,14 @@ class Spending:
     def log_likelihood(self, repeats: Array, average: Array) -> Array:
         from scipy.special import gammaln
 
+        def of_number(x: Array) -> Array:
+            shape = self.p * np.maximum(x, 1)
+            begin = gammaln(shape + self.q) - gammaln(shape) - gammaln(self.q) + self.q * math.log(self.v)
+            return np.asarray(begin + shape * np.log(np.maximum(x, 1)))
+
         shape = self.p * repeats
-        found: Array = (
-            gammaln(shape + self.q)
-            - gammaln(shape)
-            - gammaln(self.q)
-            + self.q * math.log(self.v)
-            + (shape - 1) * np.log(average)
-            + shape * np.log(repeats)
-            - (shape + self.q) * np.log(repeats * average + self.v)
-        )
-        return found
+        paid = (shape - 1) * np.log(average) - (shape + self.q) * np.log(repeats * average + self.v)
+        return np.asarray(paid + _looked_up(of_number, repeats))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +167,13 @@ def fit_buying(repeats: Array, last: Array, known: Array, customers: Array) -> t
     scale = max(float(known.max(initial=1.0)), 1.0)
     weight = customers / customers.sum()
 
-    def cost(logs: Array) -> float:
-        r, alpha, a, b = np.exp(logs)
-        found = -float(np.dot(weight, Buying(r, alpha, a, b).log_likelihood(repeats, last / scale, known / scale)))
-        return found if math.isfinite(found) else 1e10
+    last_part, known_part = last / scale, known / scale
 
-    best = _search(cost, (0.5, 0.1, 0.5, 2.0))
+    def cost(logs: Array, step: int) -> float:
+        terms = Buying(*np.exp(logs)).log_likelihood(repeats[::step], last_part[::step], known_part[::step])
+        return -float(np.dot(weight[::step], terms) / weight[::step].sum())
+
+    best = _search(cost, (0.5, 0.1, 0.5, 2.0), len(repeats))
     if best is None:
         return None
     r, alpha, a, b = (float(value) for value in best)
@@ -181,24 +185,41 @@ def fit_spending(repeats: Array, average: Array) -> Spending | None:
     """From customers who came again and what their repeat purchases brought on average, above 0."""
     scale = float(average.mean())
 
-    def cost(logs: Array) -> float:
-        p, q, v = np.exp(logs)
-        found = -float(Spending(p, q, v).log_likelihood(repeats, average / scale).mean())
-        return found if math.isfinite(found) else 1e10
+    average_part = average / scale
 
-    best = _search(cost, (2.0, 3.0, 1.0))
+    def cost(logs: Array, step: int) -> float:
+        return -float(Spending(*np.exp(logs)).log_likelihood(repeats[::step], average_part[::step]).mean())
+
+    best = _search(cost, (2.0, 3.0, 1.0), len(repeats))
     if best is None or best[1] <= 1:
         return None
     return Spending(float(best[0]), float(best[1]), float(best[2]) * scale)
 
 
-def _search(cost: Callable[[Array], float], start: Sequence[float]) -> Array | None:
-    """The parameters, all above 0, of the least cost."""
+def _looked_up(function: Callable[[Array], Array], repeats: Array) -> Array:
+    """A function of the number of repeats alone: computed once for each number, not for each history."""
+    found: Array = function(np.arange(repeats.max(initial=0) + 1))[repeats.astype(np.int64)]
+    return found
+
+
+def _search(cost: Callable[[Array, int], float], start: Sequence[float], rows: int) -> Array | None:
+    """The parameters, all above 0, of the least cost: roughly on every so-many-th row, then from there on all."""
     from scipy.optimize import minimize
 
-    found = minimize(cost, np.log(start), method="L-BFGS-B", bounds=[(-12.0, 12.0)] * len(start))
-    found = minimize(cost, found.x, method="L-BFGS-B", bounds=[(-12.0, 12.0)] * len(start), options={"ftol": 1e-13})
-    return np.exp(found.x) if math.isfinite(found.fun) and found.fun < 1e10 else None
+    at: Array = np.log(start)
+    for step, precision, rounds in ((max(1, rows // ROUGH_ROWS), 1e-10, 200), (1, 1e-12, 20)):
+
+        def bounded(logs: Array, step: int = step) -> float:
+            with np.errstate(all="ignore"):
+                found = cost(logs, step)
+            return found if math.isfinite(found) else 1e10
+
+        limits = [(-12.0, 12.0)] * len(start)
+        found = minimize(bounded, at, method="L-BFGS-B", bounds=limits, options={"ftol": precision, "maxiter": rounds})
+        if found.fun >= 1e10:
+            return None
+        at = found.x
+    return np.exp(at)
 
 
 def add_values(orders: Sequence[Path], segments: Path, *, on: date) -> Fit:

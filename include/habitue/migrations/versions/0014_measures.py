@@ -11,19 +11,13 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-COMMENTS = {
-    "alive": "probability of being a customer still; null: bought once, or not known",
-    "worth_cents": "what the next year may bring",
-    "won_back_cents": "of lapsed customers: what a year brings beyond that, if they come back",
-}
-
 
 def upgrade() -> None:
-    op.add_column("segment", sa.Column("alive", sa.Double(), comment=COMMENTS["alive"]))
-    for name in ("worth_cents", "won_back_cents"):
-        op.add_column("segment", sa.Column(name, sa.BigInteger(), comment=COMMENTS[name]))
+    op.add_column("segment", sa.Column("alive", sa.Float()))
+    op.add_column("segment", sa.Column("worth_cents", sa.BigInteger()))
+    op.add_column("segment", sa.Column("won_back_cents", sa.BigInteger()))
 
 
 def downgrade() -> None:
-    for name in COMMENTS:
+    for name in ("won_back_cents", "worth_cents", "alive"):
         op.drop_column("segment", name)
