@@ -157,6 +157,8 @@ def _proof(here: Visit, wanted: Asked, channel: Channel) -> tuple[Proof, str]:
         raise HTTPException(404, "there is no such text, or nobody of that name or number") from None
     if found is not channel:
         raise HTTPException(404, f"{found} {name} is no {channel}")
+    if wanted.customer:
+        here.note(Audited.VIEWED, wanted.customer, subject="preview")
     language: Any = wanted.language or person.language
     return _of(here, channel, name, person, language), name
 

@@ -119,6 +119,7 @@ def sample(run_id: str, message_id: UUID, here: Here) -> Response:
     one = next((one for one in found if one.message_id == message_id and one.file.exists()), None)
     if one is None:
         raise HTTPException(404, "this sample is not made")
+    here.note(Audited.VIEWED, subject=f"sample {run_id}", rows=1)
     if one.channel is Channel.EMAIL:
         return HTMLResponse(one.file.read_text("utf-8"), headers={"Content-Security-Policy": MAIL_POLICY})
     return FileResponse(one.file, headers={"Content-Security-Policy": "sandbox"})
