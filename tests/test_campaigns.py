@@ -332,7 +332,7 @@ def test_no_file_may_take_a_follow_ups_name(tmp_path: Path) -> None:
 
 def test_a_campaign_that_is_not_there_is_told_which_there_are() -> None:
     assert find_campaign("quarterly_letter", SHOP).name == "quarterly_letter"
-    with pytest.raises(SettingError, match="campaign spring is not known; there are birthday, offer_choice, offer_delivery, "):
+    with pytest.raises(SettingError, match="spring is not known; there are birthday, offer_choice, offer_delivery, "):
         find_campaign("spring", SHOP)
     with pytest.raises(SettingError, match="campaign quarterly_letter_then is not known"):
         find_campaign("quarterly_letter_then", SHOP)
