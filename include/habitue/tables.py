@@ -28,11 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from habitue.desk_tables import call_attempt as call_attempt
-from habitue.desk_tables import call_line as call_line
-from habitue.desk_tables import call_slot as call_slot
-from habitue.desk_tables import complaint as complaint
-from habitue.desk_tables import targeted_offer as targeted_offer
+from habitue.call_tables import call_attempt as call_attempt
+from habitue.call_tables import call_line as call_line
+from habitue.call_tables import call_slot as call_slot
+from habitue.call_tables import complaint as complaint
+from habitue.call_tables import targeted_offer as targeted_offer
 from habitue.kinds import Apart as Apart
 from habitue.kinds import Audited as Audited
 from habitue.kinds import Channel as Channel
