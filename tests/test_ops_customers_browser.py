@@ -120,7 +120,7 @@ def test_search_sort_and_filters_work_without_a_script(town: House) -> None:
         await look_for(tab, address, person(town, "letter")["last_name"])
         assert await tab.ask("document.querySelectorAll('#results tbody tr').length > 0")
         await tab.submit("#results th button[value=city]")
-        assert await tab.ask("document.querySelector('#results th[aria-sort=ascending]') !== null")
+        assert await tab.ask("document.querySelector('#results th[aria-sort=ascending]').innerText.trim()") == "Town ↑"
 
     with browsed(town, now()) as address:
-        in_a_browser(play)
+        in_a_browser(play, width=1280)

@@ -335,7 +335,7 @@ def _chart(here: Visit, picture: Picture, said: str) -> Any:
     margin = timedelta(days=max(10, days // 30))
     around = [picture.bars[0].start - margin, picture.bars[-1].start + margin]
     drawn = (
-        alt.Chart({"values": values}, width=640, height=170)
+        alt.Chart({"values": values}, width=860, height=180)
         .mark_bar(width=width, cornerRadiusEnd=2)
         .encode(
             x=alt.X(
