@@ -424,3 +424,9 @@ def has_a_page(site: Site, town: House, text: str) -> None:
 
 def here_url(customer_id: str) -> str:
     return f"/customers/{quote(customer_id, safe='')}"
+
+
+def test_no_two_parts_of_a_page_bear_one_name(site: Site, town: House) -> None:
+    page = page_of(site, person(town, "letter")["customer_id"])
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids)), sorted(ids)
