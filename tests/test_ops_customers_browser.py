@@ -118,9 +118,9 @@ def test_search_sort_and_filters_work_without_a_script(town: House) -> None:
     async def play(tab: Tab) -> None:
         await tab.tell("Emulation.setScriptExecutionDisabled", value=True)
         await look_for(tab, address, person(town, "letter")["last_name"])
-        assert await tab.ask("document.querySelectorAll('#results tbody tr').length > 0")
+        await tab.until("document.querySelectorAll('#results tbody tr').length > 0")
         await tab.submit("#results th button[value=city]")
-        assert await tab.ask("document.querySelector('#results th[aria-sort=ascending]').innerText.trim()") == "Town ↑"
+        await tab.until("document.querySelector('#results th[aria-sort=ascending]')?.innerText.trim() === 'Town ↑'")
 
     with browsed(town, now()) as address:
         in_a_browser(play, width=1280)
