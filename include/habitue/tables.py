@@ -110,6 +110,7 @@ customer = Table(
     Index("ix_customer_last_name", text('"left"(folded("left"(last_name, 80)), 80)')),
     Index("ix_customer_email", text('"left"(address_value(email), 254)')),
     Index("ix_customer_phone", text('"left"(phone, 20)')),
+    Index("ix_customer_person_mark", "person_mark", postgresql_where=text("person_mark is not null")),
     *(
         Index(f"ix_customer_{barrier}", barrier, "customer_id", postgresql_where=text(f"{barrier} is not null"))
         for barrier in ("letter_barrier", "email_barrier", "call_barrier")
