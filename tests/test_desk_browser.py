@@ -74,7 +74,7 @@ async def nothing_wrong(tab: Tab, where: str) -> None:
         (Path(folder) / f"{where}.png").write_bytes(base64.b64decode(shot["data"]))
 
 
-ON_CARD = "location.pathname.includes('/desk/card/')"
+ON_CARD = r"/desk\/card\/[-0-9a-f]+$/.test(location.pathname)"
 DIALLED = "!!document.querySelector('.number')"
 
 
