@@ -24,7 +24,13 @@ COPIES = sorted(
     (f"{path.parent.name}/{path.name.split('.')[0]}", path.name.split(".")[1])
     for path in emails.FOLDER.glob("*/*.??.j2")
 )
-ONE_FOR_ALL = ["birthday/coming", "private_event/invitation", "thank_you/first_purchase", "we_miss_you/slowing_down"]
+ONE_FOR_ALL = [
+    "birthday/coming",
+    "offer_by_reason/after_call",
+    "private_event/invitation",
+    "thank_you/first_purchase",
+    "we_miss_you/slowing_down",
+]
 """Texts that are the same for every group."""
 LINK = "https://u.maison-tilleul.example/u/" + "k" * 43
 PREFERENCES = "https://u.maison-tilleul.example/p/" + "k" * 43

@@ -112,7 +112,13 @@ def test_both_languages_have_every_text() -> None:
     french = {name.removesuffix(".fr.j2") for name in COPY if name.endswith(".fr.j2")}
     english = {name.removesuffix(".en.j2") for name in COPY if name.endswith(".en.j2")}
     groups = {"regular_heavy", "regular_light", "occasional_heavy", "occasional_light", "lapsed"}
-    others = {"birthday/coming", "private_event/invitation", "thank_you/first_purchase", "we_miss_you/slowing_down"}
+    others = {
+        "birthday/coming",
+        "offer_by_reason/after_call",
+        "private_event/invitation",
+        "thank_you/first_purchase",
+        "we_miss_you/slowing_down",
+    }
     assert french == english == {f"quarterly/{group}" for group in groups} | {"winback/lapsed"} | others
 
 

@@ -74,7 +74,7 @@ def take_in(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The list with its results, .xlsx or .csv.")],
     by: By,
 ) -> None:
-    """Take in the outcomes of a list worked off the desk; what is wrong stands in a file beside it. Safe to run again."""
+    """Take in what came of a list worked off the desk; what is wrong stands in a file beside it. Safe to run again."""
     from habitue import call_imports
 
     with opened() as (house, at):

@@ -6,8 +6,6 @@ its run. There is no foreign key from one to the other: it would be looked up on
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,7 +18,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -31,6 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from habitue.call_tables import call_attempt as call_attempt
+from habitue.call_tables import call_line as call_line
+from habitue.call_tables import call_slot as call_slot
+from habitue.call_tables import complaint as complaint
+from habitue.call_tables import targeted_offer as targeted_offer
 from habitue.kinds import Apart as Apart
 from habitue.kinds import Audited as Audited
 from habitue.kinds import Channel as Channel
@@ -44,25 +46,11 @@ from habitue.kinds import RunState as RunState
 from habitue.kinds import Segment as Segment
 from habitue.kinds import State as State
 from habitue.kinds import SuppressionReason as SuppressionReason
-
-
-def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    allowed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} in ({allowed})", name=column)
-
+from habitue.schema import metadata as metadata
+from habitue.schema import one_of
 
 TALLIES = ("accepted", "refused", "unknown", "cancelled", "delivered", "hard_bounces", "complaints")
 """What is counted of each shard."""
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 
 snapshot = Table(
     "snapshot",
@@ -476,122 +464,4 @@ audit = Table(
     one_of("what", Audited),
     Index("ix_audit_customer_id", "customer_id"),
     comment="who saw, took out or had forgotten whose data; append-only",
-)
-
-call_line = Table(
-    "call_line",
-    metadata,
-    Column("message_id", Uuid, primary_key=True),
-    Column("run_id", Text, nullable=False),
-    Column("customer_id", Text, nullable=False),
-    Column("rank", Integer, nullable=False, comment="1..n in its list: the best customer first"),
-    Column("status", Text, nullable=False, server_default="open"),
-    Column("reason", Text, comment="closed: the rule that closed it"),
-    Column("disposition", Text, comment="how the last call ended"),
-    Column("law", Text, comment="calling.Law.key where they live; null: none is known"),
-    Column("timezone", Text, comment="the clock they live by"),
-    Column("phone_mark", LargeBinary, comment="keyed hash, as in suppression: two lines may lead to one telephone"),
-    Column("value_cents", BigInteger, nullable=False, comment="what they ever spent, when the list was made"),
-    Column("favourites", ARRAY(Text), comment="what they used to buy, when the list was made"),
-    Column("opened_at", DateTime(timezone=True), nullable=False),
-    Column("expires_at", DateTime(timezone=True), nullable=False, comment="from then on nobody is rung from this list"),
-    Column("not_before", DateTime(timezone=True), comment="not to be rung (again) before"),
-    Column("callback_at", DateTime(timezone=True), comment="an agreed moment"),
-    Column("owner", Text, comment="who agreed it, and is to keep it"),
-    Column("assigned_to", Text, comment="only this agent gets it"),
-    Column("reserved_by", Text),
-    Column("reserved_until", DateTime(timezone=True), comment="the lease"),
-    Column("attempt_id", BigInteger, comment="under way: dialled and not finished"),
-    Column("attempts", SmallInteger, nullable=False, server_default="0", comment="of this list"),
-    Column("ended_at", DateTime(timezone=True)),
-    one_of("status", LineStatus),
-    one_of("disposition", Disposition),
-    Index("ix_call_line_open", "rank", "run_id", postgresql_where=text("status = 'open'")),
-    Index("ix_call_line_reserved", "reserved_until", postgresql_where=text("reserved_by is not null")),
-    Index("ix_call_line_run_id", "run_id", "rank"),
-    Index("ix_call_line_customer_id", "customer_id"),
-    comment="the call desk's lists: a line for each call message, and who has it in hand",
-)
-
-call_attempt = Table(
-    "call_attempt",
-    metadata,
-    Column("attempt_id", BigInteger, Identity(), primary_key=True),
-    Column("message_id", Uuid, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("customer_id", Text, nullable=False),
-    Column("phone_mark", LargeBinary, comment="keyed hash of the number: counted by it too, after an erasure as well"),
-    Column("mark_key", Text, comment="which key the mark was made with"),
-    Column("agent", Text, nullable=False),
-    Column("dialled_at", DateTime(timezone=True), nullable=False),
-    Column("recorded_at", DateTime(timezone=True), nullable=False, comment="when the base learned of it"),
-    Column("ended_at", DateTime(timezone=True), comment="null: under way"),
-    Column("disposition", Text, comment="null where ended: the agent's page died, and nobody has finished it"),
-    Column("reason", Text, comment="why the customer left, as they told it"),
-    Column("notes", Text),
-    Column("offer_made", Boolean, nullable=False, server_default=false(), comment="the offer was told on the phone"),
-    Column("source", Text, nullable=False, comment="desk, or import of a list worked off it"),
-    Column("source_key", Text, comment="of an import: told twice, kept once"),
-    Column("band", Text, nullable=False, comment="morning, afternoon or evening, by the customer's clock"),
-    Column("barrier", Text, comment="of an import: the rule that the call broke"),
-    one_of("disposition", Disposition),
-    one_of("reason", Reason),
-    CheckConstraint("source in ('desk', 'import')", name="source"),
-    UniqueConstraint("source_key"),
-    Index("ix_call_attempt_customer_id", "customer_id", "dialled_at"),
-    Index("ix_call_attempt_phone_mark", "phone_mark", "dialled_at"),
-    Index("ix_call_attempt_run_id", "run_id"),
-    comment="every time somebody was dialled: written when it is dialled, completed once, never taken back",
-)
-
-call_slot = Table(
-    "call_slot",
-    metadata,
-    Column("slot_id", BigInteger, Identity(), primary_key=True),
-    Column("customer_id", Text, nullable=False),
-    Column("starts_at", DateTime(timezone=True), nullable=False),
-    Column("agreed_at", DateTime(timezone=True), nullable=False),
-    Column("agreed_by", Text, nullable=False, comment="who heard it"),
-    Column("attempt_id", BigInteger, comment="the call on which it was agreed"),
-    Column("proof", Text, nullable=False, comment="how the customer agreed to this very date and time"),
-    Index("ix_call_slot_customer_id", "customer_id"),
-    comment="exact moments at which customers agreed to be rung, outside the hours too; append-only",
-)
-
-complaint = Table(
-    "complaint",
-    metadata,
-    Column("complaint_id", BigInteger, Identity(), primary_key=True),
-    Column("customer_id", Text, nullable=False),
-    Column("message_id", Uuid, comment="of the call that brought it up"),
-    Column("attempt_id", BigInteger),
-    Column("about", Text),
-    Column("owner", Text, nullable=False, comment="who answers it"),
-    Column("opened_at", DateTime(timezone=True), nullable=False),
-    Column("opened_by", Text, nullable=False),
-    Column("due_at", DateTime(timezone=True), nullable=False, comment="until when an answer is promised"),
-    Column("answer", Text),
-    Column("closed_at", DateTime(timezone=True)),
-    Column("closed_by", Text),
-    Index("ix_complaint_open", "due_at", postgresql_where=text("closed_at is null")),
-    Index("ix_complaint_customer_id", "customer_id"),
-    comment="complaints with an owner and a promise; the hold of reason complaint is open as long as one is",
-)
-
-targeted_offer = Table(
-    "targeted_offer",
-    metadata,
-    Column("offer_id", BigInteger, Identity(), primary_key=True),
-    Column("customer_id", Text, nullable=False),
-    Column("message_id", Uuid, nullable=False, comment="of the call on which the reason was told"),
-    Column("attempt_id", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("campaign", Text, nullable=False, comment="the campaign that will make it"),
-    Column("channel", Text, nullable=False, comment="which way it tries first"),
-    Column("queued_at", DateTime(timezone=True), nullable=False),
-    one_of("reason", Reason),
-    one_of("channel", Channel),
-    UniqueConstraint("attempt_id"),
-    Index("ix_targeted_offer_campaign", "campaign", "queued_at"),
-    comment="offers that answer a reason for leaving, for the campaign of that name to take up; append-only",
 )
