@@ -500,7 +500,7 @@ def test_a_question_that_can_be_asked_is_taken(sql: str, tmp_path: Path, monkeyp
         ),
         (
             "-- Who?\nselect customer_id\nfrom visits",
-            "slow.sql, line 3: no relation visits; there are approval, call_attempt, call_line, call_slot,",
+            "slow.sql, line 3: no relation visits; there are approval, audit, call_attempt, call_line, call_slot,",
         ),
         ("-- Who?\nselect customer_id\nfrom pg_catalog.run", "slow.sql, line 3: no relation pg_catalog.run; there are"),
         (
