@@ -34,7 +34,7 @@ def doctor(
 
     with doors.found(os.environ) as settings, aside.status("looking"):
         now = clock.now({}, UTC)
-        findings = list(examine(settings, at=clock.now(settings, UTC), now=now, reach=reach))
+        findings = list(examine(settings, at=lambda zone: clock.now(settings, zone), now=now, reach=reach))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in findings], indent=1, ensure_ascii=False))
     else:

@@ -12,7 +12,7 @@ from habitue import database, doubts, events, figures, gathering, overview, supp
 from habitue.doctor import Check, Finding, Level, Visit
 from habitue.errors import LedgerError
 from habitue.statements import statement
-from habitue.tables import State, metadata, snapshot
+from habitue.tables import RunState, State, metadata, snapshot
 
 OLDEST_POSTGRESQL = 16
 
@@ -47,9 +47,7 @@ def server(visit: Visit) -> Iterator[Finding]:
         yield Finding("database", Level.BAD, what, "grant create on schema public to that user")
     if not row.knows_zone:
         what = f"PostgreSQL does not know the time zone {visit.shop.timezone}"
-        yield Finding(
-            "clock", Level.BAD, what, "install the server's time zones (tzdata), or name another in shop.yaml"
-        )
+        yield Finding("clock", Level.BAD, what, "install its time zones (tzdata), or name another in shop.yaml")
     yield Finding("database", Level.OK, f"PostgreSQL {row.version}, {row.encoding}")
     yield _clock(row.told_at, visit.now)
 
@@ -123,8 +121,9 @@ def runs(visit: Visit) -> Iterator[Finding]:
     engine, found = visit.house.engine, [*_stopped(visit)]
     once = doubts.made_once(visit.shop)
     for line in overview.runs(engine, at=visit.at):
-        if line.standing in ("paused", "late") and line.waiting:
-            what = f"{line.run_id} is {line.standing}: {line.waiting} messages wait"
+        why = "paused" if line.state is RunState.PAUSED else line.shut
+        if why in ("paused", "late") and line.waiting:
+            what = f"{line.run_id} is {why}: {line.waiting} messages wait"
             fix = f"habitue resume {line.run_id}, or habitue cancel {line.run_id}"
             found.append(Finding("runs", Level.WARN, what, fix))
         if line.gap:
@@ -159,9 +158,8 @@ def posts(visit: Visit) -> Iterator[Finding]:
             yield Finding("posts", Level.BAD, what, "habitue events apply, and see the DAG outcomes")
         elif line.why in ("unreadable", "account"):
             said = {"unreadable": "posts can't be read", "account": "events are about our account"}[line.why]
-            yield Finding(
-                "posts", Level.WARN, f"{line.number} {said}, {since}", f"habitue events list --why {line.why}"
-            )
+            fix = f"habitue events list --why {line.why}"
+            yield Finding("posts", Level.WARN, f"{line.number} {said}, {since}", fix)
 
 
 def inbox(visit: Visit) -> Iterator[Finding]:
