@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ from typer.testing import CliRunner
 from call_town import RUN
 from call_town import house as called
 from habitue import controls, database, doctor, events, ledger, suppressions, symptoms
-from habitue.airflow_home import AirflowHome, connection
+from habitue.airflow_home import connection
 from habitue.cli import app
 from habitue.doctor import Finding, Level, Visit
 from habitue.house import House
@@ -135,20 +134,24 @@ def test_a_mailbox_wants_its_password_and_sendgrids_posts_a_key(visit: Visit) ->
     assert bad(doctor.secrets(changed(there, imap_password="x", webhook_keys="x"))) == []
 
 
-def test_a_connection_is_known_by_its_variable(visit: Visit) -> None:
+def test_a_connection_is_known_by_its_variable(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")  # where no Airflow is
     there = changed(visit, {"sender": {"kind": "smtp", "connection": "smtp_default"}})
-    known = {**there.settings, "AIRFLOW_CONN_SMTP_DEFAULT": "smtp://127.0.0.1:25/?disable_ssl=true&disable_tls=true"}
-    assert bad(doctor.connected(replace(there, settings=known))) == []
-    alone = {**there.settings, "PATH": "", "AIRFLOW_HOME": "/nowhere"}
-    assert only(doctor.connected(replace(there, settings=alone)))[0] is Level.BAD
+    alone = replace(there, settings={**there.settings, "PATH": ""})
+    assert "Airflow is not here to be asked" in only(doctor.connected(alone))[1]
+    variable = {"AIRFLOW_CONN_SMTP_DEFAULT": "smtp://127.0.0.1:25/?disable_ssl=true&disable_tls=true"}
+    assert bad(doctor.connected(replace(alone, settings={**alone.settings, **variable}))) == []
 
 
-def test_airflow_is_asked_for_a_connection_that_it_keeps_itself(server: URL, tmp_path: Path) -> None:
-    home = AirflowHome(tmp_path / "airflow", database.ensure_database(server, "airflow_doctor"))
-    home.migrate({})
-    there = home.environment({})
-    add = ["connections", "add", "smtp_ours", "--conn-uri", "smtp://shop:zz-canary@mail.shop.example:2525"]
-    subprocess.run([Path(sys.executable).parent / "airflow", *add], env=there, check=True, capture_output=True)
+def test_airflow_is_asked_for_a_connection_that_only_it_knows(tmp_path: Path) -> None:
+    kept = tmp_path / "connections.json"
+    kept.write_text(json.dumps({"smtp_ours": "smtp://shop:zz-canary@mail.shop.example:2525"}))
+    there = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(kept)}),
+    }
     found = connection("smtp_ours", there)
     assert not isinstance(found, str)
     assert (found.host, found.port, found.login, found.password) == ("mail.shop.example", 2525, "shop", "zz-canary")
