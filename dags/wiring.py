@@ -59,8 +59,8 @@ def house() -> House:
 
 
 def tidings() -> Tidings:
-    """To Airflow's own figures, below `habitue.`, wherever its settings send these (StatsD, OpenTelemetry, nowhere); and
-    to its structured log, as keys beside the line."""
+    """To Airflow's own figures, below `habitue.`, wherever its settings send these (StatsD, OpenTelemetry, nowhere), and
+    to its structured log, as keys."""
     return Tidings(
         count=lambda name, number: stats.incr(f"habitue.{name}", number) if number else None,
         measure=lambda name, value: stats.gauge(f"habitue.{name}", value),
@@ -69,8 +69,8 @@ def tidings() -> Tidings:
 
 
 def step(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
-    """A task's function: each line that is logged while it works carries our `run` and `shard`, whoever logs it (`run_id`
-    is Airflow's own), and how long it took is told as `habitue.steps.<task>`."""
+    """A task's function: each line that is logged while it works, whoever logs it, carries our `run` and `shard`
+    (`run_id` is Airflow's own), and how long it took is told as `habitue.steps.<task>`."""
 
     @wraps(function)
     def told(*args: Given.args, **kwargs: Given.kwargs) -> Returned:

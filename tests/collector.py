@@ -47,7 +47,7 @@ def told_all(collector: Collector, output: str, base: Engine) -> None:
     """Figures are those of the ledger and of the base; each line of ours names its run, its shard and its message."""
     with base.connect() as connection:
         asked = "select channel, count(*)::int from message where state = 'accepted' group by channel"
-        left = {channel: number for channel, number in connection.execute(text(asked))}
+        left = dict(connection.execute(text(asked)).all())  # type: ignore[arg-type]
         customers = connection.scalar(text("select count(*) from customer"))
     figures = {name.removeprefix("airflow.habitue."): value for name, value in collector.figures.items()}
     assert {channel: figures[f"messages.{channel}.accepted"] for channel in left} == left

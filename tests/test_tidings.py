@@ -1,4 +1,4 @@
-"""What engineers see while it works: figures, and log lines that name run, shard and message. In Airflow: test_canary."""
+"""What engineers see while it works: figures, and lines that name run, shard and message (in Airflow: test_canary)."""
 
 from __future__ import annotations
 

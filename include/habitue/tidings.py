@@ -1,8 +1,8 @@
 """What a step tells while it works: how many of what, and of which message. Ids, rules and counts only, never a person.
 
 The package knows neither who counts nor who keeps logs: it tells a `Tidings`, and `dags/wiring.py` makes one of what
-Airflow gives: its figures (StatsD or OpenTelemetry) and its structured log. Without Airflow nobody counts, and lines go to
-Python's own logging.
+Airflow gives: its figures (StatsD or OpenTelemetry) and its structured log. Without Airflow nobody counts, and lines go
+to Python's own logging.
 """
 
 from __future__ import annotations
