@@ -59,8 +59,8 @@ def house() -> House:
 
 
 def tidings() -> Tidings:
-    """To Airflow's own figures, below `habitue.`, wherever its settings send these (StatsD, OpenTelemetry, nowhere), and
-    to its structured log, as keys."""
+    """To Airflow's own figures, below `habitue.`, wherever its settings send these (StatsD, OpenTelemetry, nowhere);
+    and to its structured log, as keys."""
     return Tidings(
         count=lambda name, number: stats.incr(f"habitue.{name}", number) if number else None,
         measure=lambda name, value: stats.gauge(f"habitue.{name}", value),
