@@ -53,6 +53,7 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
     )
     def run() -> None:
         @task
+        @wiring.step
         def plan() -> list[str]:
             from habitue import runs
 
@@ -61,6 +62,7 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
             return runs.plan(wiring.house(), campaign.name, on=day, at=wiring.now(), dag_run_id=asker)
 
         @task(map_index_template="{{ label }}", max_active_tis_per_dagrun=4)
+        @wiring.step
         def render(shard: str) -> Any:
             from habitue import runs
 
@@ -69,6 +71,7 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
             return runs.render(wiring.house(), shard)
 
         @task
+        @wiring.step
         def ask() -> list[str | None]:
             """One question each time that this is run (see Approval); only the last is put."""
             from habitue import runs
@@ -80,6 +83,7 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
             return [*before, runs.ask(wiring.house(), campaign, on=wiring.run_day(context), at=wiring.now())]
 
         @task(map_index_template="{{ label }}", max_active_tis_per_dagrun=4, **GREYLISTED)
+        @wiring.step
         def deliver(shard: str) -> Any:
             from habitue import runs
 
@@ -94,6 +98,7 @@ def campaign_dag(campaign: Campaign, title: str) -> DAG:
                 return runs.deliver(house, shard, on=wiring.today(context), now=wiring.now)
 
         @task(trigger_rule="none_failed")
+        @wiring.step
         def report() -> Any:
             from habitue import runs
 

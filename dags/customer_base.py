@@ -36,6 +36,7 @@ CUSTOMER_BASE = Asset("customer_base")
 )
 def customer_base() -> None:
     @task
+    @wiring.step
     def extract() -> Any:
         from habitue import customer_base as steps
 
@@ -43,30 +44,35 @@ def customer_base() -> None:
         return steps.extract(house, on, url=wiring.source_url(house.source.connection))
 
     @task
+    @wiring.step
     def validate() -> Any:
         from habitue import customer_base as steps
 
         return steps.validate(wiring.house(), wiring.run_day(get_current_context()))
 
     @task
+    @wiring.step
     def segment() -> Any:
         from habitue import customer_base as steps
 
         return steps.segment(wiring.house(), wiring.run_day(get_current_context()))
 
     @task
+    @wiring.step
     def publish() -> Any:
         from habitue import customer_base as steps
 
         return steps.publish(wiring.house(), wiring.run_day(get_current_context()))
 
     @task(outlets=[CUSTOMER_BASE])
+    @wiring.step
     def load() -> Any:
         from habitue import customer_base as steps
 
         return steps.load(wiring.house(), wiring.run_day(get_current_context()), at=wiring.now())
 
     @task
+    @wiring.step
     def figures() -> Any:
         from habitue import customer_base as steps
 

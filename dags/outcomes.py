@@ -41,6 +41,7 @@ from habitue.gathering import STEPS
 )
 def outcomes() -> None:
     @task
+    @wiring.step
     def gather(step: str) -> Any:
         done = STEPS[step](wiring.house(), at=wiring.now())
         if "skipped" in done:

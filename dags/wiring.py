@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+import structlog
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRescheduleException
+from airflow.sdk.observability import stats
 from airflow.sdk.timezone import utcnow
 
 from habitue import clock, connections
@@ -21,6 +24,7 @@ from habitue.house import House
 from habitue.providers import Access
 from habitue.schedules import Schedule
 from habitue.shop import SenderSettings, Shop
+from habitue.tidings import Tidings
 
 OWNER = "marketing-ops"
 
@@ -39,6 +43,9 @@ RETRY = ExceptionRetryPolicy(
 
 log = logging.getLogger(__name__)
 
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
 
 def shop() -> Shop:
     """The shop's settings with the source's overrides; needs no database, so that DAG files can be parsed anywhere."""
@@ -47,8 +54,38 @@ def shop() -> Shop:
 
 def house() -> House:
     """The house; where its sender is an Airflow connection, that lets it in. SettingError where there is none."""
-    found = House.of(os.environ)
+    found = replace(House.of(os.environ), tidings=tidings())
     return replace(found, access=sender_access(found.shop.sender)) if found.shop.sender.connection else found
+
+
+def tidings() -> Tidings:
+    """To Airflow's own figures, below `habitue.`, wherever its settings send these (StatsD, OpenTelemetry, nowhere);
+    and to its structured log, as keys."""
+    return Tidings(
+        count=lambda name, number: stats.incr(f"habitue.{name}", number) if number else None,
+        measure=lambda name, value: stats.gauge(f"habitue.{name}", value),
+        say=structlog.get_logger(logger_name="habitue").log,
+    )
+
+
+def step(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+    """A task's function: each line that is logged while it works, whoever logs it, carries our `run` and `shard`
+    (`run_id` is Airflow's own), and how long it took is told as `habitue.steps.<task>`."""
+
+    @wraps(function)
+    def told(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
+        context: Any = get_current_context()
+        dag_id, task_id = context["ti"].dag_id, context["ti"].task_id
+        about: dict[str, Any] = {"run": f"{dag_id}:{run_day(context)}"}
+        if shard := kwargs.get("shard"):
+            about["shard"] = shard
+        with (
+            structlog.contextvars.bound_contextvars(**about),
+            stats.timer(f"habitue.steps.{task_id}", tags={"dag_id": dag_id}),
+        ):
+            return function(*args, **kwargs)
+
+    return told
 
 
 def sender_access(sender: SenderSettings) -> Access:

@@ -20,6 +20,7 @@ from sqlalchemy import URL, Engine, Text, cast, inspect, literal_column, select,
 from sqlalchemy import table as sql_table
 from tests.crash.town import AT, KEY, ON, house, settle
 
+from collector import Collector, told_all
 from conftest import ROOT
 from habitue import plans, runs, tokens
 from habitue.airflow_home import AirflowHome
@@ -99,18 +100,20 @@ def test_a_whole_campaign_in_airflow_tells_of_nobody(tmp_path: Path, canaries: P
     url = ensure_database(server, "airflow_canary")
     home = AirflowHome(tmp_path / "airflow", url)
     home.migrate(settings)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "play_canary.py"), "2026-10-01", *DAGS],
-        env=home.environment(settings) | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with running(Collector()) as collector:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "tests" / "play_canary.py"), "2026-10-01", *DAGS],
+            env=home.environment(settings) | collector.settings | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     said = done.stdout + done.stderr
     assert done.returncode == 0, "the run failed; see what it printed with the canaries' file"
     assert [line for line in said.splitlines() if line in {f"{dag}: success" for dag in DAGS}] == [
         f"{dag}: success" for dag in DAGS
     ]
+    told_all(collector, said, base)
     airflow = connect(url)
     known = list(rows(airflow))
     airflow.dispose()

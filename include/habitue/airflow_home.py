@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from typing import Any
 
 from sqlalchemy import URL
 
+from habitue import connections
+from habitue.connections import Connection
 from habitue.errors import HabitueError
 from habitue.shop import INCLUDE
 
@@ -30,6 +33,28 @@ TASK_END = re.compile(r"\[DAG TEST\] end task task_id=(\S+) map_index=(-?\d+)")
 Ask = Callable[..., dict[str, Any]]
 """Method, path, body; the answer."""
 TASK_START = re.compile(r"\[DAG TEST\] starting task_id=(\S+) map_index=(-?\d+)")
+
+
+def connection(name: str, settings: Mapping[str, str]) -> Connection | str:
+    """The connection of that name as Airflow knows it: by its variable, else asked of the `airflow` beside us; or, in a
+    sentence, why there is none. SettingError where the variable can't be read."""
+    if written := settings.get(connections.variable(name)):
+        return connections.read(name, written)
+    command = shutil.which("airflow", path=f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}")
+    if command is None:
+        return "Airflow is not here to be asked"
+    asked = [command, "connections", "get", name, "--output", "json"]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command and a name of shop.yaml
+            asked, env=dict(settings), capture_output=True, text=True, timeout=60, check=False
+        )
+        found = json.loads(done.stdout[done.stdout.index("[") :])[0] if not done.returncode else {}
+    except (OSError, subprocess.TimeoutExpired, ValueError, LookupError) as error:
+        return f"Airflow can't be asked ({type(error).__name__})"
+    if not found:
+        return "Airflow has none" if "not found" in done.stdout + done.stderr else "Airflow can't be asked"
+    kept = {key: found.get(key) for key in ("conn_type", "host", "port", "login", "password")}
+    return connections.read(name, json.dumps({**kept, "extra": found.get("extra_dejson")}))
 
 
 @dataclass(frozen=True)

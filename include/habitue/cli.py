@@ -15,6 +15,7 @@ from rich.console import Console
 from habitue import (
     cli_calls,
     cli_campaigns,
+    cli_doctor,
     cli_events,
     cli_figures,
     cli_holds,
@@ -40,6 +41,7 @@ db = typer.Typer(help="The base, a PostgreSQL.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.command()(cli_campaigns.check)
 app.command()(cli_campaigns.schema)
+app.command()(cli_doctor.doctor)
 cli_messages.mount(app)
 app.command()(cli_plan.plan)
 cli_runs.mount(app)

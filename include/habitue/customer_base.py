@@ -129,7 +129,12 @@ def publish(house: House, on: date) -> Mapping[str, Any]:
         }
     )
     snapshot = house.lake.commit(draft, {"figures": json.loads((work / "figures.json").read_text())})
-    return {"snapshot": snapshot.id, "files": len(snapshot.manifest["files"])}
+    files = snapshot.manifest["files"]
+    house.tidings.measure("snapshot.rows.orders", snapshot.manifest["orders"]["rows"])
+    for name, file in files.items():
+        kind = name.removesuffix(".parquet").replace("/", ".")
+        house.tidings.measure(f"snapshot.rows.{kind}", file["rows"])
+    return {"snapshot": snapshot.id, "files": len(files)}
 
 
 def load(house: House, on: date, *, at: datetime) -> Mapping[str, Any]:

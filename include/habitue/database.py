@@ -100,12 +100,37 @@ def _give_room(connection: Any, _record: object) -> None:
 def upgrade(engine: Engine) -> None:
     """Brings the tables to this version (Alembic); nothing happens where they are."""
     from alembic import command
-    from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config = _alembic()
     with engine.begin() as connection:
         # Two schedulers starting at once must not both migrate.
         connection.execute(text("select pg_advisory_xact_lock(hashtext('habitue.migrations'))"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def versions(engine: Engine) -> tuple[str | None, str]:
+    """At which migration the base is (None: it has no tables), and which is the last that this version knows."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    with engine.connect() as connection:
+        at = MigrationContext.configure(connection).get_current_revision()
+    head = ScriptDirectory.from_config(_alembic()).get_current_head()
+    assert head is not None  # noqa: S101 - there are migrations
+    return at, head
+
+
+def known_versions() -> frozenset[str]:
+    """Every migration that this version knows."""
+    from alembic.script import ScriptDirectory
+
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions())
+
+
+def _alembic() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config

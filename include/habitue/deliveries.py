@@ -112,6 +112,7 @@ class Emails:
         if not again:
             counts["unknown"] = ledger.expire(engine, shard, at=now(), again=at_least_once)
             counts["unknown"] += ledger.doubt(engine, self.journal(shard).claims(), at=now())
+            self.desk.house.tidings.lost(counts["unknown"], run_id=shard.run_id, shard=str(shard))
         with closing(self.sender):
             after = 0
             while claimed := self._claim(shard, on=on, now=now, after=after):

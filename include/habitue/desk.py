@@ -35,10 +35,12 @@ class Desk:
     worker: str
     connection: Connection | None = None
     """read people over this one: a rehearsal's are in no other"""
+    shard: Shard | None = None
+    """which part of the run it lets go"""
 
     @classmethod
     def of(cls, house: House, shard: Shard) -> Desk:
-        return cls(house, Run.of(house.engine, shard.run_id), f"worker-{uuid4().hex[:12]}")
+        return cls(house, Run.of(house.engine, shard.run_id), f"worker-{uuid4().hex[:12]}", shard=shard)
 
     @property
     def work(self) -> Path:
@@ -94,6 +96,7 @@ class Desk:
             after=after,
             allowance=allowance,
         )
+        self.house.tidings.claimed(claimed, run_id=shard.run_id, shard=str(shard))
         if claimed.shut == "used_up" and allowance is not None:
             opens = allowances.opens_again(allowance, self.house.shop, self.open_at)
             raise Waiting(_used_up(shard.run_id, allowance, opens), why=claimed.shut, until=opens)
@@ -110,7 +113,14 @@ class Desk:
         return self.run.campaign.window.open_at(moment, self.house.shop.tz)
 
     def settle(self, outcomes: Iterable[Outcome], at: datetime, counted: Allowance | None = None) -> int:
-        return ledger.settle(self.house.engine, list(outcomes), worker=self.worker, at=at, counted=counted)
+        told = list(outcomes)
+        settled = ledger.settle(self.house.engine, told, worker=self.worker, at=at, counted=counted)
+        self.tell(told)
+        return settled
+
+    def tell(self, outcomes: Iterable[Outcome]) -> None:
+        """To whoever counts, and to the log, what was settled."""
+        self.house.tidings.settled(outcomes, run_id=self.run.run_id, shard=str(self.shard))
 
     def offer_words(self, who: Recipient) -> dict[str, object]:
         offer = self.run.offer(who.segment, who.arm)

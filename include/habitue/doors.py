@@ -22,11 +22,11 @@ def leave_open(out: Path, settings: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def opened(environ: Mapping[str, str]) -> Iterator[tuple[House, datetime]]:
-    """The house and the moment.
+def found(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The settings of the house.
 
     Where HABITUE_DATABASE_URL names no database, but HABITUE_OUT (default `var/demo`) holds what a demonstration left,
-    its embedded PostgreSQL is started for as long; and the moment is on the day that it played.
+    they are its settings, and its embedded PostgreSQL is started for as long.
     """
     settings = dict(environ)
     with ExitStack() as open_things:
@@ -37,6 +37,15 @@ def opened(environ: Mapping[str, str]) -> Iterator[tuple[House, datetime]]:
             server = open_things.enter_context(database.embedded(site.parent / "postgres"))
             url = database.ensure_database(server, "habitue")
             settings["HABITUE_DATABASE_URL"] = url.render_as_string(hide_password=False)
+        yield settings
+
+
+@contextmanager
+def opened(environ: Mapping[str, str]) -> Iterator[tuple[House, datetime]]:
+    """The house and the moment, which in a demonstration's house is on the day that it played."""
+    with found(environ) as settings:
         house = House.of(settings)
-        open_things.callback(lambda: house.engine.dispose())
-        yield house, clock.now(settings, house.shop.tz)
+        try:
+            yield house, clock.now(settings, house.shop.tz)
+        finally:
+            house.engine.dispose()

@@ -24,6 +24,7 @@ from habitue.settings import INCLUDE
 from habitue.shop import SenderSettings, Shop
 from habitue.sources import SourceSpec, load_source, source_file
 from habitue.suppressions import MarkKey
+from habitue.tidings import Tidings
 
 LEAST_KEY = 32
 """Characters of a key of tokens."""
@@ -47,6 +48,7 @@ class House:
     webhook_keys: str | None = None
     imap_password: str | None = field(default=None, repr=False)
     letters_password: str | None = field(default=None, repr=False)
+    tidings: Tidings = field(default_factory=Tidings, repr=False)
 
     @staticmethod
     def settings(settings: Mapping[str, str]) -> Shop:

@@ -273,6 +273,21 @@ class Press:
         form = {"format": "pdf", "pdf_standards": ["a-2a", "ua-1"], "pdf_tags": True}
         return bytes(self._compile([letter], [self._alone(letter)], proof=True, **form))
 
+    def lacks(self, signs: str) -> str:
+        """Those of the signs that neither the letterhead's font nor any that stands in for it has."""
+        import typst
+
+        said = f"#set text(font: {json.dumps(self.shop.letterhead.font, ensure_ascii=False)})\n"
+        said += f"#{json.dumps(signs, ensure_ascii=False)}"
+        try:
+            self._blank.compile(input=said.encode(), format="pdf", pdf_standards=self.standard, timestamp=self._stamp)
+        except typst.TypstError:
+            if len(signs) == 1:
+                return signs
+            middle = len(signs) // 2
+            return self.lacks(signs[:middle]) + self.lacks(signs[middle:])
+        return ""
+
     def _printed(self, letters: list[Letter]) -> tuple[bytes, list[int], list[tuple[str, str]]]:
         """The document, the pages of each letter, and those that may not stay in it. How many pages a letter takes is
         first taken to be what others of its text took, nearly always one; where the document says otherwise, each is

@@ -104,7 +104,10 @@ class Letters:
         if not lot.letters or (place := printer.taken(lot)) is None:
             return 0
         lot_book.keep(engine, lot, printer.address, place, at=now())
-        return ledger.settle(engine, list(_told(lot)), worker=None, at=now()) - len(lot.refused)
+        told = list(_told(lot))
+        settled = ledger.settle(engine, told, worker=None, at=now())
+        self.desk.tell(told)
+        return settled - len(lot.refused)
 
     def _print_shop(self) -> LetterService:
         house = self.desk.house
