@@ -37,6 +37,10 @@ PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).resolve().parent
 T = TypeVar("T")
 
 
+class Refused(AssertionError):
+    """What Chromium would not do."""
+
+
 class Tab:
     """One page of it."""
 
@@ -51,7 +55,8 @@ class Tab:
         while True:
             said = await self._socket.receive_json(timeout=2 * PATIENCE)
             if said.get("id") == number:
-                assert "error" not in said, said
+                if "error" in said:
+                    raise Refused(said)
                 return dict(said["result"])
             self.events.append(said)
 
@@ -142,8 +147,17 @@ class Frame(Tab):
         self._socket, self._numbers, self.events = around._socket, around._numbers, around.events
         self.around = around
 
+    async def ask(self, expression: str) -> Any:
+        """As in a page, but None while one page of the frame goes and the next comes."""
+        try:
+            return await super().ask(expression)
+        except Refused:
+            return None
+
     async def where(self) -> dict[str, Any]:
         tree = (await self.tell("Page.getFrameTree"))["frameTree"]
+        if not tree.get("childFrames"):
+            raise Refused("there is no frame")
         frame = tree["childFrames"][0]["frame"]["id"]
         world = await self.tell("Page.createIsolatedWorld", frameId=frame, worldName="tests")
         return {"contextId": world["executionContextId"]}
