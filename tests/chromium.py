@@ -30,7 +30,8 @@ ARGUMENTS = (
 )
 KEYS = {"Enter": 13, "Tab": 9}
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
-AXE_RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
+AXE_TAGS = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']"
+AXE_ASKED = f"{{resultTypes: ['violations'], runOnly: {AXE_TAGS}}}"
 AXE_FOUND = "r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(' | '))"
 PICTURES = Path(os.environ.get("SCREENSHOTS") or Path(__file__).resolve().parents[1] / "var" / "screenshots")
 """Where tests leave pictures of what they saw."""
@@ -121,7 +122,7 @@ class Tab:
     async def faults(self) -> list[str]:
         """What axe finds of WCAG 2.2, levels A and AA, and of good practice."""
         await self.ask(AXE + "; true")
-        return list(await self.ask(f"axe.run(document, {AXE_RULES}).then({AXE_FOUND})"))
+        return list(await self.ask(f"axe.run(document, {AXE_ASKED}).then({AXE_FOUND})"))
 
     async def picture(self, name: str, *, whole: bool = True, folder: Path = PICTURES) -> Path:
         """Keeps how the page looks, all of it or what the window shows."""
