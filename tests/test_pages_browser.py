@@ -41,9 +41,9 @@ RUN = f"winback_calls:{ON}"
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän" * 4
 NAUGHTY = (
     "<script>window.hit = 1</script>",
-    "\"><img src=x onerror='window.hit = 1'><b class=hit>",
+    "\"><img src=x onerror='window.hit = 1'><b class=harmed>",
     "' onmouseover='window.hit = 1' autofocus onfocus='window.hit = 1",
-    "</textarea></title></select></table><b class=hit>",
+    "</textarea></title></select></table><b class=harmed>",
     "{{ 7 * 7 }}{% raw %}${7 * 7}<%= 7 * 7 %>",
     "%s %(name)s {0} {name} {what!r} %n",
     "Robert'); DROP TABLE customer;--",
@@ -55,7 +55,7 @@ NAUGHTY = (
     "👩‍👩‍👧‍👦 田中さん بهزاد שמואל Ⅷ ﬃ ı",
     LONG,
     "a\r\nSet-Cookie: hit=1\t\x0b",
-    "&lt;b class=hit&gt; &amp;amp; &#x202e; \\u003cb\\u003e",
+    "&lt;b class=harmed&gt; &amp;amp; &#x202e; \\u003cb\\u003e",
 )
 """Names that somebody's program once tripped over."""
 FIELDS = {
@@ -226,7 +226,8 @@ def next_card(site: Site, who: str) -> str:
     return str(card)
 
 
-HARMED = "[window.hit, document.querySelectorAll('.hit, [onmouseover], [onfocus], img[src=x]').length, document.cookie]"
+MADE = "document.querySelectorAll('.harmed, [onmouseover], [onfocus], img[src=x]').length"
+HARMED = f"[window.hit, {MADE}, document.cookie]"
 
 
 LOOKS = [("olga", width, language) for width in (1200, 390) for language in ("fr", "en")]
@@ -268,7 +269,7 @@ def test_a_customer_of_any_name_is_found_and_shown_by_it(town: Town, name: str) 
     assert " ".join(name.split()) in words(page.text)
     found = town.site.post("olga", "/customers/", looked_for=name)
     assert found.status_code == 200
-    assert "<b class=hit>" not in found.text
+    assert "<b class=harmed>" not in found.text
 
 
 def words(html: str) -> str:
