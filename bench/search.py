@@ -102,7 +102,7 @@ def without_indexes(engine: Engine) -> None:
 
 def slip(word: str, dice: random.Random) -> str:
     at, kind = dice.randrange(1, len(word)), dice.randrange(3)
-    letter = dice.choice("aeiourstln1234567890" if word.isdigit() else "aeiourstln")
+    letter = dice.choice("1234567890" if word.isdigit() else "aeiourstln")
     return word[:at] + ("" if kind == 0 else letter) + word[at + (kind < 2) :]
 
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,10 +71,14 @@ class Tab:
         return {}
 
     async def until(self, expression: str, patience: float = PATIENCE) -> None:
+        """Asks until it is so, also while one page goes and the next comes."""
         end = time.monotonic() + patience
-        while not await self.ask(expression):
-            assert time.monotonic() < end, f"the page never came to: {expression}"
+        while time.monotonic() < end:
+            with suppress(Refused):
+                if await self.ask(expression):
+                    return
             await asyncio.sleep(0.05)
+        raise AssertionError(f"the page never came to: {expression}")
 
     async def open(self, url: str) -> None:
         await self.tell("Page.navigate", url=url)
@@ -147,13 +151,6 @@ class Frame(Tab):
     def __init__(self, around: Tab) -> None:
         self._socket, self._numbers, self.events = around._socket, around._numbers, around.events
         self.around = around
-
-    async def ask(self, expression: str) -> Any:
-        """As in a page, but None while one page of the frame goes and the next comes."""
-        try:
-            return await super().ask(expression)
-        except Refused:
-            return None
 
     async def where(self) -> dict[str, Any]:
         tree = (await self.tell("Page.getFrameTree"))["frameTree"]

@@ -28,6 +28,8 @@ class Browser:
     address: str
     name: str
     calls: int
+    pause: float = 0.0
+    """seconds before each click"""
     seconds: dict[str, list[float]] = field(default_factory=dict)
     given: list[str] = field(default_factory=list)
     ended: dict[str, str] = field(default_factory=dict)
@@ -36,8 +38,12 @@ class Browser:
     def __post_init__(self) -> None:
         self._connection = HTTPConnection(urlsplit(self.address).netloc, timeout=60)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def ask(self, what: str, method: str, path: str, **fields: str) -> tuple[HTTPResponse, str]:
         headers = {**HEADERS, "x-who": self.name, **(FORM if method == "POST" else {})}
+        time.sleep(self.pause)
         began = time.perf_counter()
         self._connection.request(method, f"/habitue{path}", urlencode(fields) if fields else None, headers)
         answer = self._connection.getresponse()
@@ -87,9 +93,9 @@ def desk_served(url: str, out: Path) -> Iterator[str]:
             process.terminate()
 
 
-def worked(address: str, agents: int, calls: int) -> list[Browser]:
+def worked(address: str, agents: int, calls: int, *, pause: float = 0.0) -> list[Browser]:
     """So many agents at once, so many calls each; what befell each."""
-    browsers = [Browser(address, f"agent{number:02}", calls) for number in range(agents)]
+    browsers = [Browser(address, f"agent{number:02}", calls, pause) for number in range(agents)]
     failed: list[BaseException] = []
 
     def work(browser: Browser) -> None:
@@ -97,6 +103,8 @@ def worked(address: str, agents: int, calls: int) -> list[Browser]:
             browser.work()
         except BaseException as error:
             failed.append(error)
+        finally:
+            browser.close()
 
     threads = [threading.Thread(target=work, args=(one,)) for one in browsers]
     for thread in threads:
@@ -113,10 +121,10 @@ def given_twice(browsers: list[Browser]) -> list[str]:
     return [line for line, times in Counter(line for one in browsers for line in one.given).items() if times > 1]
 
 
-def slowest_of_twenty(browsers: list[Browser], what: str | None = None) -> float:
-    """The 95th percentile of how long pages took, in milliseconds."""
+def percentile(browsers: list[Browser], share: float, what: str | None = None) -> float:
+    """How long that share of the pages took at most, in milliseconds."""
     taken = sorted(s for one in browsers for name, many in one.seconds.items() if what in (None, name) for s in many)
-    return 1000 * taken[min(len(taken) - 1, int(0.95 * len(taken)))]
+    return 1000 * taken[min(len(taken) - 1, int(share * len(taken)))]
 
 
 def _serve() -> None:

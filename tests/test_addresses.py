@@ -96,6 +96,34 @@ def test_a_street_that_says_too_much_is_moved_and_never_cut() -> None:
     assert block[1:4] == ("ESC DE GAUCHE AU FOND DE LA 2E COUR", "PORTE VERTE", "655 RUE LAPORTE")
 
 
+@pytest.mark.parametrize(
+    ("street", "block"),
+    [
+        (
+            "12 rue de l'Église Résidence les Tilleuls Bâtiment C",
+            ("RESIDENCE LES TILLEULS BATIMENT C", "12 RUE DE L EGLISE"),
+        ),
+        (
+            "Lotissement les Hauts du Lac Bât C 12 bis rue Haute",
+            ("LOTISSEMENT LES HAUTS DU LAC BAT C", "12 BIS RUE HAUTE"),
+        ),
+        ("Lotissement les Lilas, 12 rue Haute", ("LOTISSEMENT LES LILAS", "12 RUE HAUTE")),
+        ("12 rue de la République BP 40123 CS 12345", ("12 RUE DE LA REPUBLIQUE", "BP 40123 CS 12345")),
+        ("12 rue du Faubourg de la Porte Saint-Denis 3e étage", ("3E ETAGE", "12 RUE DU FG DE LA PORTE SAINT DENIS")),
+    ],
+)
+def test_a_street_that_says_too_much_without_a_comma_is_moved_too(street: str, block: tuple[str, ...]) -> None:
+    assert lines(street)[1:-1] == block
+
+
+def test_what_fits_is_not_parted() -> None:
+    assert lines("12 rue Haute Bâtiment C")[1] == "12 RUE HAUTE BATIMENT C"
+
+
+def test_a_title_in_the_name_is_not_printed_twice() -> None:
+    assert lines(first="Zoé", last="Madame Durand,")[0] == "MADAME Zoé DURAND"
+
+
 def test_thirty_eight_characters_fit_and_one_more_is_abbreviated() -> None:
     fits = "1 AVENUE " + "X" * 29
     assert lines(fits)[1] == fits

@@ -185,3 +185,13 @@ def test_what_is_no_list_is_refused(house: House, tmp_path: Path) -> None:
             take_in(house, tmp_path / name, by="paul", at=EVENING)
     with pytest.raises(SourceError, match="no such file"):
         take_in(house, tmp_path / "nowhere.csv", by="paul", at=EVENING)
+
+
+def test_the_fourth_attempt_off_the_desk_is_the_last(house: House) -> None:
+    book, _ = export(house, RUN, to="paul", at=TEN)
+    friday = datetime(2026, 10, 9, 19, 0, tzinfo=PARIS)
+    for day in ("01", "02", "05", "06", "07"):
+        told = worked(book, anna=said("Pas de réponse", f"{day}/10/2026 11:00"))
+        found = take_in(house, told, by="paul", at=friday)
+        assert [one.rule for one in found.unlawful] == (["attempts_used"] if day == "07" else [])
+    assert (line(house, "anna").status, line(house, "anna").attempts) == ("not_reached", 5)

@@ -136,6 +136,9 @@ def test_boris_stands_on_the_list_as_he_is_to_be_rung(tmp_path: Path) -> None:
         "Ce que l’on dit": "Bonjour,\n\nc'est un appel commercial.",
         "Résultat": "",
         "Raison du départ": "",
+        "Appelé le (jour et heure)": "",
+        "Appelé par": "",
+        "À rappeler le (jour et heure)": "",
         "Notes": "",
         "Référence": "7d1c-0001",
     }
@@ -160,6 +163,9 @@ def test_columns_stand_in_the_order_in_which_a_caller_needs_them(tmp_path: Path)
         "What to say",
         "Result",
         "Reason for leaving",
+        "Called on (day and time)",
+        "Called by",
+        "Call back on (day and time)",
         "Notes",
         "Reference",
     ]
@@ -283,7 +289,7 @@ def test_a_caller_chooses_how_the_call_ended_from_the_list(tmp_path: Path, langu
     assert offered == [[name for name, _ in words["dispositions"].values()], list(words["reasons"].values())]
     assert "D. 223-9" in " ".join(lines.values())
     assert SHOP.calls.hours in " ".join(lines.values())
-    assert sheet.find(f"{SHEET}autoFilter").get("ref") == "A1:O11"  # type: ignore[union-attr]
+    assert sheet.find(f"{SHEET}autoFilter").get("ref") == "A1:R11"  # type: ignore[union-attr]
     pane = sheet.find(f"{SHEET}sheetViews/{SHEET}sheetView/{SHEET}pane")
     assert pane is not None
     assert (pane.get("topLeftCell"), pane.get("state")) == ("D2", "frozen")

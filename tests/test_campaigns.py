@@ -332,7 +332,7 @@ def test_no_file_may_take_a_follow_ups_name(tmp_path: Path) -> None:
 
 def test_a_campaign_that_is_not_there_is_told_which_there_are() -> None:
     assert find_campaign("quarterly_letter", SHOP).name == "quarterly_letter"
-    with pytest.raises(SettingError, match="campaign spring is not known; there are birthday, private_event, "):
+    with pytest.raises(SettingError, match="spring is not known; there are birthday, offer_choice, offer_delivery, "):
         find_campaign("spring", SHOP)
     with pytest.raises(SettingError, match="campaign quarterly_letter_then is not known"):
         find_campaign("quarterly_letter_then", SHOP)
@@ -500,7 +500,7 @@ def test_a_question_that_can_be_asked_is_taken(sql: str, tmp_path: Path, monkeyp
         ),
         (
             "-- Who?\nselect customer_id\nfrom visits",
-            "slow.sql, line 3: no relation visits; there are approval, consent, credit,",
+            "slow.sql, line 3: no relation visits; there are approval, audit, call_attempt, call_line, call_slot,",
         ),
         ("-- Who?\nselect customer_id\nfrom pg_catalog.run", "slow.sql, line 3: no relation pg_catalog.run; there are"),
         (

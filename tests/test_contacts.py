@@ -27,6 +27,7 @@ def test_real_names_stay(name: str) -> None:
     [
         ("xxx", "placeholder_name"),
         ("AAAA", "placeholder_name"),
+        ("Mme", "placeholder_name"),
         ("TEST", "placeholder_name"),
         ("N/A", "placeholder_name"),
         ("-", "placeholder_name"),
@@ -41,6 +42,7 @@ def test_real_names_stay(name: str) -> None:
         ("<script>alert(1)</script>", "template_code"),
         ("Pénélope\r\nBcc: all@example.fr", "control_characters"),
         ("An\x1bna", "control_characters"),
+        ("\u3164", "control_characters"),
         ("Anna\u202egnp", "control_characters"),
         ("https://evil.example", "not_a_name"),
         ("anna@example.fr", "not_a_name"),

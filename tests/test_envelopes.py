@@ -156,8 +156,13 @@ def spoil(press: Press, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
             "ink_in_window",
         ),
         ("  v(body-top - top-margin)", "  v(body-top - top-margin - 12mm)", "ink_in_window"),
+        (
+            "let lines = letter.address.join(",
+            "let lines = (letter.reference, ..letter.address.slice(1)).join(",
+            "address_outside_window",
+        ),
     ],
-    ids=["too high", "too far left", "far below", "a line", "a number", "a picture", "the text"],
+    ids=["too high", "too far left", "far below", "a line", "a number", "a picture", "the text", "other words"],
 )
 def test_a_spoilt_layout_is_found_on_the_made_letter(
     old: str, new: str, reason: str, press: Press, spoil: Callable[[str, str], Press]
@@ -167,3 +172,39 @@ def test_a_spoilt_layout_is_found_on_the_made_letter(
     printed = spoil(old, new).print([letter(press.shop)])
     assert printed.refused == [("m1", reason)]
     assert printed.pdf == b""
+
+
+@pytest.mark.alone
+def test_letters_that_bear_each_others_address_do_not_leave(press: Press, spoil: Callable[[str, str], Press]) -> None:
+    zoe, yann = letter(press.shop, 1), replace(letter(press.shop, 2), address=("MONSIEUR YANN ROY", "75011 PARIS"))
+    swapped = spoil("address-lines(letter))", "address-lines(letters.find(one => one != letter)))")
+    assert {name for name, _ in swapped.print([zoe, yann]).refused} == {"m1", "m2"}
+
+
+def test_seven_lines_are_readable_or_refused(press: Press) -> None:
+    """What the window of a number 10 always shows is 19 mm high: six lines. Seven would run into each other."""
+    lines = ("MS Zoé ÅNGSTRÖM", "ÉTAGE 3", "BATIMENT Ç", "12 RUE DE L ÉGLISE", "ÅRSTA", "12059 GÖTEBORG", "SWEDEN")
+    for some in (lines[1:], lines):
+        printed = press.print([replace(letter(press.shop), address=some)])
+        too_many = press.envelope.sheet[0] > 210 and len(some) == 7
+        assert printed.refused == ([("m1", "address_too_many_lines")] if too_many else [])
+
+
+@pytest.mark.parametrize("wide", ["W", "Щ"])
+def test_a_wide_line_is_set_smaller_before_it_is_refused(wide: str, press: Press) -> None:
+    """However few characters it has: a press that measured only long lines would find it outside the window."""
+    sizes, reasons = [], []
+    for length in (18, *range(23, 32)):
+        printed = press.print([replace(letter(press.shop), address=("MADAME ZOE", wide * length, "42000 LYON"))])
+        reasons += [reason for _, reason in printed.refused]
+        if printed.pdf:
+            with pdfplumber.open(io.BytesIO(printed.pdf)) as document:
+                page = document.pages[0]
+                low, high = (
+                    edge * 72 / 25.4 for edge in (press.envelope.address.y, press.envelope.address.zone.bottom)
+                )
+                glyphs = page.within_bbox((0, low, page.width, high)).chars
+            sizes.append(min(round(glyph["size"], 2) for glyph in glyphs if glyph["text"] == wide))
+    assert sizes == sorted(sizes, reverse=True)
+    assert 8.5 <= min(sizes) <= max(sizes) == 9
+    assert set(reasons) <= {"address_line_too_long"}

@@ -341,6 +341,11 @@ def test_a_letterhead_without_its_logo_is_said_before_anything_is_printed(shop: 
         Press(shop.model_copy(update={"letterhead": head}), on=ON)
 
 
+def test_a_postal_address_without_the_shops_name_keeps_its_street() -> None:
+    shop = load_shop(overrides={"postal_address": ["12 rue des Tilleuls", "69002 Lyon"]})
+    assert "12 rue des Tilleuls 69002 Lyon" in words(Press(shop, on=ON).print([letter(shop)]).pdf)
+
+
 def test_every_font_comes_with_its_licence() -> None:
     fonts = {path.name for path in letters.FONTS.iterdir()}
     assert {"OFL-EBGaramond.txt", "OFL-Noto.txt"} <= fonts

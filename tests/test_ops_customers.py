@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from habitue import explanations, purchase_history, scores
 from habitue.erasures import STEPS
@@ -387,6 +387,7 @@ def shown_as_it_is(site: Site, town: House, who: str, text: str) -> None:
     shown = dict.fromkeys(FIELDS, text)
     with town.engine.begin() as connection:
         connection.execute(update(customer).where(customer.c.customer_id == who).values(shown))
+        connection.execute(delete(consent).where(consent.c.customer_id == who))
         said = {"customer_id": who, "channel": "email", "purpose": "marketing", "status": "granted", "basis": text}
         more = {"recorded_at": now(), "known_at": now(), "source": text, "wording_version": text}
         connection.execute(insert(consent).values({**said, **more}))
@@ -424,3 +425,9 @@ def has_a_page(site: Site, town: House, text: str) -> None:
 
 def here_url(customer_id: str) -> str:
     return f"/customers/{quote(customer_id, safe='')}"
+
+
+def test_no_two_parts_of_a_page_bear_one_name(site: Site, town: House) -> None:
+    page = page_of(site, person(town, "letter")["customer_id"])
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids)), sorted(ids)

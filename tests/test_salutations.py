@@ -110,3 +110,13 @@ def test_nobody_is_called_none(language: str, opening: str) -> None:
 
 def test_a_line_break_in_a_name_does_not_break_the_line() -> None:
     assert salutation(None, "Zoé\r\nBcc:", "Durand", "fr", channel="email") == "Bonjour Zoé Bcc: Durand,"
+
+
+@pytest.mark.parametrize("typed", ["Madame Durand", "MME DURAND", "Mme. Durand", "M.Durand", "Durand,", "Durand ;"])
+def test_a_title_that_was_typed_into_the_name_is_not_said_twice(typed: str) -> None:
+    assert salutation("MME", "Claude", typed, "fr", channel="letter") == "Chère Madame\u00a0Durand,"
+
+
+@pytest.mark.parametrize("family", ["Msika", "Mrozek", "Madamet", "Monsieur", "M Bala"])
+def test_a_name_that_begins_like_a_title_is_whole(family: str) -> None:
+    assert salutation("MME", "Claude", family, "fr", channel="letter") == f"Chère Madame\u00a0{family},"

@@ -24,6 +24,7 @@ from babel import Locale
 
 from habitue.countries import format_of, place_lines
 from habitue.errors import HabitueError
+from habitue.salutations import untitled
 
 WIDTH = 38
 
@@ -120,6 +121,15 @@ POST_BOX = re.compile(r"(?:BP|B P|CS|TSA|POSTE RESTANTE|LIEU ?DIT|LD|HAMEAU)\b")
 INSIDE = re.compile(
     r"(?:APPARTEMENT|APPT|APP|APT|ETAGE|ETG|ESCALIER|ESC|PORTE|CHEZ|C O|LOGEMENT|CHAMBRE|BOITE|\d+ ?E)\b"
 )
+_WAY = r"(?:RUE|GRANDE? RUE|AVENUE|BOULEVARD|CHEMIN|IMPASSE|ALLEE|PLACE|ROUTE|QUAI|COURS|SQUARE)\b"
+NUMBERED = re.compile(rf"\d{{1,5}}(?: ?(?:BIS|TER|QUATER|[A-Z]))? {_WAY}")
+TOGETHER = re.compile(
+    r"(?<! DE)(?<! DU)(?<! LA)(?<! LE)(?<! L)(?<! D)(?<! DES)(?<! LES) (?="
+    r"(?:RESIDENCE|RES|BATIMENT|BAT|IMMEUBLE|IMM|LOTISSEMENT|ENTREE|APPARTEMENT|APPT|APT|ESCALIER|ESC|PORTE|CHEZ) \w"
+    r"|\d{1,2} ?(?:E|ER|EME) ETAGE\b|(?:BP|CS) \d"
+    rf"|\d{{1,5}}(?: BIS| TER| QUATER)? {_WAY})"
+)
+"""Where what belongs on another line begins, in a line that nobody has parted by commas: not in RUE DE LA PORTE."""
 NOT_A_PLACE = frozenset(
     {"", "X", "XX", "XXX", "XXXX", "TEST", "INCONNU", "INCONNUE", "NEANT", "NULL", "NC", "N C", "N A"}
 )
@@ -257,7 +267,7 @@ def country_code(country: str | None) -> str:
 
 def _who(civility: str | None, first_name: str | None, last_name: str | None, language: str) -> str:
     first = " ".join((first_name or "").split())
-    last = " ".join((last_name or "").split()).upper()
+    last = untitled(last_name).upper()
     if not last:
         raise AddressProblem("no_name")
     long, short = CIVILITIES[language].get(civility or "", ("", ""))
@@ -311,15 +321,18 @@ def _pieces(text: str | None) -> list[str]:
             joined[-1] = f"{piece} {joined[-1]}"
         else:
             joined.append(piece)
-    return joined
+    # Only what would not fit is parted by its words: commas say more than they do.
+    return [part for piece in joined for part in ([piece] if len(_short(piece)) <= WIDTH else TOGETHER.split(piece))]
 
 
 def _split_way(street: list[str], extra: list[str]) -> tuple[str, list[str]]:
     """Line 4, and all that belongs on other lines."""
-    for pieces, rest in ((street, extra), (extra, street)):
-        for position, piece in enumerate(pieces):
-            if STREET.match(piece) and not INSIDE.match(piece):
-                return piece, rest + pieces[:position] + pieces[position + 1 :]
+    # A number and a kind of way say more than a kind alone: LOTISSEMENT LES LILAS stands beside 12 RUE HAUTE.
+    for sign in (NUMBERED, STREET):
+        for pieces, rest in ((street, extra), (extra, street)):
+            for position, piece in enumerate(pieces):
+                if sign.match(piece) and not INSIDE.match(piece):
+                    return piece, rest + pieces[:position] + pieces[position + 1 :]
     # No kind of way is named: a village street is often just LE BOURG.
     for position, piece in enumerate(street):
         if not POST_BOX.match(piece) and not INSIDE.match(piece):

@@ -187,7 +187,8 @@ def _keep(connection: Connection, house: House, one: _Told, found: Imported, at:
     if attempt_id is None:
         found.known += 1
         return frozenset()
-    call = Call(asked, one.message_id, attempt_id, one.agent, one.at, at)
+    counted = call_gate.ask(connection, [one.message_id], at=one.at, shop=house.shop, ahead=False)[one.message_id]
+    call = Call(counted, one.message_id, attempt_id, one.agent, one.at, at)
     try:
         _, runs = call_desk.conclude(connection, house, call, one.ending)
     except CallError as wrong:  # of the callback, and before anything was written: the call itself is kept

@@ -58,9 +58,9 @@ def _line(house: House, run_id: str, who: Recipient, ends: datetime, at: datetim
     }
 
 
-def expire(house: House, at: datetime, *, runs: set[str] | None = None) -> dict[LineStatus, int]:
+def expire(house: House, at: datetime) -> dict[LineStatus, int]:
     """Ends what is still open of lists whose time is over: who was tried in vain is not reached, who was never rung is
-    released. Returns how many of each. The runs that the breaker must judge are added to `runs`, else judged here."""
+    released. Returns how many of each."""
     with house.engine.begin() as connection:
         connection.execute(statement("calls/leases"), {"at": at})
         rows = connection.execute(statement("calls/expired"), {"at": at}).all()

@@ -75,6 +75,9 @@ PLACEHOLDERS = frozenset(
         "client",
         "aucun",
         "néant",
+        "mme",
+        "mlle",
+        "mrs",
     }
 )
 NULLISH = frozenset({"null", "none", "nan", "na", "nil"})
@@ -84,8 +87,9 @@ _REPEATED = re.compile(r"(\w)\1{2,}")
 _FORMULA = re.compile(r"[\"'\s]*[=+\-@＝＋－＠]")
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{%|\$\{|#\{|<%|[<>]|\[\[")
 _ADDRESS = re.compile(r"://|\bwww\.|@\S+\.", re.IGNORECASE)
-# Controls, line ends, and marks that turn the direction of what follows; Cf letters that scripts need may stay.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]")
+# Controls, line ends, marks that turn the direction of what follows, and letters that show nothing (Hangul's fillers);
+# Cf letters that scripts need may stay.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u115f\u1160\u2028\u2029\u202a-\u202e\u2066-\u2069\u3164\uffa0\ufffd]")
 PLAIN_NAME = r"[A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž][A-Za-zÀ-ÖØ-öø-ÿŒœŸŠšŽž ’'-]{2,60}"
 _PLAIN_NAME = re.compile(PLAIN_NAME)
 

@@ -22,8 +22,15 @@ ARTICLES = frozenset({"der", "den", "dem", "ten", "ter", "het", "t"})
 """Small behind another word: Van der Berg, but Ter Horst."""
 NUMERALS = frozenset({"II", "III", "IV"})
 
+_TITLE = re.compile(r"(?:M\.|MM\.|(?:MR|MRS|MS|MME|MLLE|MADAME|MONSIEUR|MADEMOISELLE)\b\.?)\s*(?=\w)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
 _INITIALS = re.compile(r"[BCDFGHJKLMNPQRSTVWXZ]{2,3}")
+
+
+def untitled(last_name: str | None) -> str:
+    """A family name in one line, without the title before it and the comma behind it that a shop's form let in: else
+    *Madame Durand,* is greeted as *Chère Madame Madame Durand,,*. A title that is all there is stays."""
+    return _TITLE.sub("", " ".join((last_name or "").split()).rstrip(" ,;"), count=1)
 
 
 def spoken(half: str | None, *, family: bool = False) -> str:
@@ -70,7 +77,7 @@ def _said(word: str, before: list[str], *, family: bool, ends: bool, joined: boo
 def name(first_name: str | None, last_name: str | None) -> str:
     """The name as its bearer writes it: case, particles, apostrophes and hyphens are theirs; but for capitals
     throughout (`spoken`)."""
-    return " ".join(filter(None, (spoken(first_name), spoken(last_name, family=True))))
+    return " ".join(filter(None, (spoken(first_name), spoken(untitled(last_name), family=True))))
 
 
 def salutation(

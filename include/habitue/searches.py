@@ -26,7 +26,7 @@ from habitue.tables import customer
 
 MOST = 1_000
 """Customers that one search tells of: whoever finds more must say more."""
-FEW = 10
+FEW = 50
 """Where at least so many are found as typed, slips are not looked for."""
 LONGEST = 100
 """Characters of what is typed; the rest is left out."""

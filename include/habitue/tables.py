@@ -28,11 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from habitue.desk_tables import call_attempt as call_attempt
-from habitue.desk_tables import call_line as call_line
-from habitue.desk_tables import call_slot as call_slot
-from habitue.desk_tables import complaint as complaint
-from habitue.desk_tables import targeted_offer as targeted_offer
+from habitue.call_tables import call_attempt as call_attempt
+from habitue.call_tables import call_line as call_line
+from habitue.call_tables import call_slot as call_slot
+from habitue.call_tables import complaint as complaint
+from habitue.call_tables import targeted_offer as targeted_offer
 from habitue.kinds import Apart as Apart
 from habitue.kinds import Audited as Audited
 from habitue.kinds import Channel as Channel
@@ -110,6 +110,7 @@ customer = Table(
     Index("ix_customer_last_name", text('"left"(folded("left"(last_name, 80)), 80)')),
     Index("ix_customer_email", text('"left"(address_value(email), 254)')),
     Index("ix_customer_phone", text('"left"(phone, 20)')),
+    Index("ix_customer_person_mark", "person_mark", postgresql_where=text("person_mark is not null")),
     *(
         Index(f"ix_customer_{barrier}", barrier, "customer_id", postgresql_where=text(f"{barrier} is not null"))
         for barrier in ("letter_barrier", "email_barrier", "call_barrier")

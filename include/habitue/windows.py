@@ -48,18 +48,19 @@ class Windows:
         finally:
             self._pdfium.FPDF_ClosePage(loaded)
 
-    def problem(self, page: int, lines: Sequence[str]) -> str | None:
+    def problem(self, page: int, lines: Sequence[str], *, read: bool = False) -> str | None:
         """`address_outside_window`, `ink_in_window`, or None where all is well: `lines` are what the window must show,
-        and all that it may."""
+        and all that it may. As many runs of text as lines are taken to be them, unless they are to be `read`, which
+        takes as long again as the rest."""
         loaded = self._pdfium.FPDF_LoadPage(self._document, page - 1)
         try:
             seen = self._seen(loaded)
             if any(kind != self._pdfium.FPDF_PAGEOBJ_TEXT for kind, _ in seen):
                 return "ink_in_window"
             inside = all(_around(self.envelope.safe).holds(zone) for _, zone in seen)
-            if inside and len(seen) == len(lines) and _one_below_another(zone for _, zone in seen):
+            if inside and not read and len(seen) == len(lines) and _one_below_another(zone for _, zone in seen):
                 return None
-            # More runs of text than lines: a name in two scripts, or something else. Only now the text is read.
+            # More runs of text than lines: a name in two scripts, or something else.
             shown, wanted = Counter(self._text(loaded)), Counter(_bare(lines))
             if wanted - shown:
                 return "address_outside_window"

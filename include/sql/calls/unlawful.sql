@@ -1,5 +1,5 @@
--- Who of `to_ring` may not be rung at any moment from :since until :until, and by which rule? As `calling.within`: a test
--- holds one against the other.
+-- Who of `to_ring` may not be rung at any moment of this time, and by which rule? As `calling.within`: a test holds one
+-- against the other.
 create temp table unlawful as
 with place as (
     select p.country, p.postcode, (

@@ -56,6 +56,7 @@ INDEXES = {
     "ix_customer_last_name": '(left(folded(left(last_name, 80)), 80) collate "C")',
     "ix_customer_email": '(left(address_value(email), 254) collate "C")',
     "ix_customer_phone": '(left(phone, 20) collate "C")',
+    "ix_customer_person_mark": "(person_mark) where person_mark is not null",
     "ix_customer_letter_barrier": "(letter_barrier, customer_id) where letter_barrier is not null",
     "ix_customer_email_barrier": "(email_barrier, customer_id) where email_barrier is not null",
     "ix_customer_call_barrier": "(call_barrier, customer_id) where call_barrier is not null",

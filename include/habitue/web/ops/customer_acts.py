@@ -40,7 +40,7 @@ WRITES = [Depends(same_origin)]
 @routes.get("/customers/{customer_id}/confirm/{act}")
 def confirm(customer_id: str, act: Act, here: Here) -> Response:
     who = one(here.house, customer_id)
-    if act == "export" and here.house.out and _gathered(here.house, customer_id):
+    if act == "export" and _gathered(here.house, customer_id):
         return RedirectResponse(here.url("customers", customer_id, "export"), 303)
     here.note(Audited.VIEWED, customer_id, subject=f"confirm {act}")
     return page(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -329,11 +329,21 @@ def _chart(here: Visit, picture: Picture, said: str) -> Any:
         for bar in picture.bars
     ]
     width = {"day": 7, "month": 10, "year": 26}[picture.unit]
+    days = (picture.bars[-1].start - picture.bars[0].start).days
+    # Never the same words at two ticks: days of a short time, months of some years, else years.
+    steps = "%d/%m/%y" if days < 200 else "%m/%Y" if days < 1_500 else "%Y"
+    margin = timedelta(days=max(10, days // 30))
+    around = [picture.bars[0].start - margin, picture.bars[-1].start + margin]
     drawn = (
-        alt.Chart({"values": values}, width=640, height=170)
+        alt.Chart({"values": values}, width=860, height=180)
         .mark_bar(width=width, cornerRadiusEnd=2)
         .encode(
-            x=alt.X("day:T", title=None, axis=alt.Axis(format="%m/%Y", tickCount=8, grid=False)),
+            x=alt.X(
+                "day:T",
+                title=None,
+                scale=alt.Scale(domain=[day.isoformat() for day in around]),
+                axis=alt.Axis(format=steps, tickCount=5, grid=False, labelOverlap=True),
+            ),
             y=alt.Y("amount:Q", title=here.shop.currency, axis=alt.Axis(tickCount=4)),
             color=alt.Color(
                 "kind:N",

@@ -1,4 +1,4 @@
-"""The call desk's tables: lines of call lists, attempts, agreed moments, complaints, offers that are owed."""
+"""The call desk's tables."""
 
 from __future__ import annotations
 
