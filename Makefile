@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "Setting up .venv from the pinned set (constraints.txt) …"
@@ -41,6 +41,9 @@ test: .venv/.installed ## all tests, on a real PostgreSQL and a real Airflow; JO
 	@$(BIN)/python -m pytest -n "$(JOBS)" --dist loadfile -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 
+screenshots: .venv/.installed ## the pictures of README, of what `make up` runs; OUT=
+	@PYTHONPATH=tests $(BIN)/python tests/screenshots.py "$(OUT)"
+
 crash: .venv/.installed ## kill workers, strike the database down, count what arrives; KILLS=, MESSAGES=, SENDER=, SEED=
 	@$(BIN)/python -m tests.crash --kills "$(KILLS)" --messages "$(MESSAGES)" --sender "$(SENDER)" --seed "$(SEED)"
 
@@ -52,4 +55,4 @@ lint: .venv/.installed ## ruff, format, mypy strict
 bench: .venv/.installed ## speed and memory, each beside what one would use instead
 	@$(BIN)/python -m bench
 
-.PHONY: help setup demo up down test crash lint bench
+.PHONY: help setup demo up down test screenshots crash lint bench

@@ -38,6 +38,8 @@ os.environ.update(
 settings.register_profile("house", deadline=None, derandomize="NEW_EXAMPLES" not in os.environ)
 settings.load_profile("house")
 
+pytest_plugins = ["airflow_live"]
+"""Its Airflow is started once for all files."""
 SHARED = ROOT.parent / "shared" / "data"
 
 

@@ -24,7 +24,7 @@ SAFE = {
 
 SORRY = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Habitué</title>
 <body style="font:16px/1.5 system-ui;margin:3rem 1.25rem;max-width:40rem">
-<h1>This can't be done</h1><p>{sentence}</p><p><a href="{root}/runs/">Runs</a></p>"""
+<main><h1>This can't be done</h1><p>{sentence}</p><p><a href="{root}/runs/">Runs</a></p></main>"""
 
 
 class Page(APIRoute):

@@ -223,7 +223,8 @@ def outcomes(here: Here) -> Response:
     """Figures alone: nobody who was called, and of who called, for a manager, no name."""
     found = call_board.board(here.house, here.at)
     calls = call_words(here.language)
-    results = [(calls["dispositions"][name][0], n) for name, n in _largest(found.outcomes)]
+    endings = {name: said[0] for name, said in calls["dispositions"].items()} | {"unfinished": here.say("not ended")}
+    results = [(endings[name], n) for name, n in _largest(found.outcomes)]
     reasons = [(calls["reasons"][name], n) for name, n in _largest(found.reasons)]
     days = by_day(found.days)
     return page(
