@@ -90,6 +90,7 @@ FOUND = Listing(
     key="customer_id",
     title=N_("Customers found"),
     sort="place",
+    method="post",
     columns=(
         Column("place", N_("Match"), "count"),
         Column("customer_id", N_("Customer"), link=to_customer),
@@ -233,7 +234,7 @@ def customer(customer_id: str, request: Request, here: Here, run: str = "", done
     bought = _bought(here.house, customer_id)
     if asked.get("as") and wanted in LISTS:
         given: dict[str, Any] = {"held": bought} if wanted == LINES.name else {"customer_id": customer_id}
-        return LISTS[wanted].download(here, asked, **given)
+        return LISTS[wanted].download(here, asked, of=customer_id, **given)
     here.note(Audited.VIEWED, customer_id, subject="customer")
 
     def shown(listing: Listing, **given: Any) -> Any:
