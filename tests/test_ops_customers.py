@@ -19,7 +19,7 @@ from habitue import explanations, purchase_history, scores
 from habitue.erasures import STEPS
 from habitue.house import House
 from habitue.kinds import Audited
-from habitue.tables import Channel, audit, consent, customer, erasure, exclusion, hold, run, segment
+from habitue.tables import Channel, audit, complaint, consent, customer, erasure, exclusion, hold, run, segment
 from lived_in import lived, person, town
 from ops_site import Site
 from test_runs import ON, now
@@ -232,13 +232,20 @@ def test_a_withdrawal_holds_at_once_and_bars_the_address(site: Site, town: House
 
 def test_a_complaint_is_opened_and_closed(site: Site, town: House) -> None:
     who = person(town, "letter")["customer_id"]
-    assert site.post("olga", f"/customers/{who}/complaint").status_code == 303
+    assert "manager answers it within 24 hours" in site.get("olga", f"/customers/{who}/confirm/complaint").text
+    assert site.post("olga", f"/customers/{who}/complaint", about="thé éventé").status_code == 303
     assert row(town, select(hold).where(hold.c.customer_id == who))["opened_by"] == "olga"
+    kept = row(town, select(complaint).where(complaint.c.customer_id == who))
+    assert (kept["about"], kept["owner"], kept["due_at"] - kept["opened_at"]) == (
+        "thé éventé", town.shop.calls.complaint_owner, timedelta(hours=24),
+    )  # fmt: skip
     page = page_of(site, who)
-    assert "Open complaint" in page
+    assert f"/desk/complaints/{kept['complaint_id']}" in page
+    assert "thé éventé" in site.get("olga", "/desk/complaints").text
     assert f"/customers/{who}/confirm/settled" in page
     site.post("olga", f"/customers/{who}/settled")
     assert row(town, select(hold).where(hold.c.customer_id == who))["closed_by"] == "olga"
+    assert row(town, select(complaint).where(complaint.c.customer_id == who))["closed_by"] == "olga"
     assert [one[3] for one in told(town) if one[1] == Audited.CHANGED] == ["complaint opened", "complaint settled"]
 
 
