@@ -113,7 +113,12 @@ def test_who_was_no_audience_is_told_what_kept_them_out(house: House, no_copy: N
         "days_since": {"audience": {"filters": {"days_since": {"least": 900, "most": 901}}}},
         "region": {"audience": {"filters": {"region": ["LU-1"]}}},
         "language": {"audience": {"filters": {"language": ["en" if who["language"] == "fr" else "fr"]}}},
-        "question": {"audience": {"sql": "not_reached", "parameters": {"campaign": "nothing", "after_days": 3, "unanswered": False}}},
+        "question": {
+            "audience": {
+                "sql": "not_reached",
+                "parameters": {"campaign": "nothing", "after_days": 3, "unanswered": False},
+            }
+        },
     }
     for name, changes in filters.items():
         drawn_up(house, campaign("email", name=name, **changes))
