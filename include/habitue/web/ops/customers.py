@@ -82,7 +82,7 @@ def _outcomes(here: Visit, value: str) -> str:
 def _status(here: Visit, value: str) -> str:
     return {
         "granted": here.say("allowed"),
-        "refused": here.say("refused"),
+        "refused": here.say("said no"),
         "withdrawn": here.say("withdrawn"),
     }[value]
 
