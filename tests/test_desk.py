@@ -73,9 +73,11 @@ def test_every_view_of_a_card_is_kept(desk: Desk) -> None:
     desk.open(card)
     desk.dial(card)
     seen = desk.rows("audit", what=Audited.VIEWED, said_by="anna")
-    assert [row["customer_id"] for row in seen] == [name_of(1)] * 2
+    assert [(row["customer_id"], row["subject"]) for row in seen] == [
+        (name_of(1), one) for one in ("call card", "call number", "call card")
+    ]
     desk.open(card, "ben")  # refused
-    assert len(desk.rows("audit")) == 2
+    assert len(desk.rows("audit")) == 3
 
 
 def test_the_card_says_who_why_they_matter_and_with_what_consent(desk: Desk) -> None:
@@ -345,6 +347,35 @@ def test_what_an_agent_types_is_text_on_every_page(desk: Desk) -> None:
         assert "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }}" in page
 
 
+def test_an_ending_is_of_its_own_card_and_of_its_own_agent(desk: Desk) -> None:
+    card, other = desk.next("anna"), desk.next("ben")
+    attempt, theirs = desk.dial(card, "anna"), desk.dial(other, "ben")
+    for where, which in ((other, attempt), (card, theirs), (other, theirs), (card, "9" * 19)):
+        for disposition in ("no_answer", "callback_at"):
+            page = desk.end(where, which, disposition, "anna")
+            assert page.status_code in (404, 422), (where, which)
+            assert "Vasseur" not in page.text
+    assert [row["disposition"] for row in desk.rows("call_attempt")] == [None, None]
+
+
+def test_a_number_is_kept_as_seen_and_so_is_a_script_that_is_asked_for_alone(desk: Desk) -> None:
+    card = desk.next()
+    headers = {"x-who": "anna", "sec-fetch-site": "same-origin", "hx-request": "true"}
+    assert "Vasseur" in desk.site.client.post(f"/habitue/desk/card/{card}/talk", headers=headers).text
+    desk.site.post("anna", f"/desk/card/{card}/dial")
+    seen = [(row["customer_id"], row["subject"]) for row in desk.rows("audit", said_by="anna")]
+    assert seen == [(name_of(1), "call card"), (name_of(1), "call number")]
+
+
+def test_what_no_base_can_hold_is_refused_in_a_sentence(desk: Desk) -> None:
+    card = desk.next()
+    attempt = desk.dial(card)
+    assert desk.end(card, attempt, "no_answer", notes="a\0b").status_code == 422
+    assert desk.site.get("olga", "/customers/%00").status_code == 422
+    assert desk.site.get("olga", "/emails/%00").status_code == 404
+    assert desk.rows("call_attempt")[0]["disposition"] is None
+
+
 # Nobody to ring ---------------------------------------------------------------------------------------------------
 
 
@@ -463,6 +494,30 @@ def test_a_customer_elsewhere_agrees_on_a_time_by_their_own_clock(base: Engine, 
     assert desk.end(card, desk.dial(card), "callback_at", **moment(FRIDAY, 11)).status_code == 200
     assert desk.line(card)["callback_at"].hour == 7  # UTC
     desk.house.engine.dispose()
+
+
+def test_a_call_that_nobody_ended_has_its_place_among_the_outcomes(desk: Desk) -> None:
+    desk.dial(desk.next())
+    for who in ("olga", "marc"):
+        page = desk.site.get(who, "/desk/outcomes")
+        assert page.status_code == 200
+        assert "never ended" in page.text
+
+
+def test_a_look_at_a_list_of_people_is_kept(desk: Desk) -> None:
+    desk.call("complaint", complaint="thé éventé")
+    desk.site.get("olga", f"/desk/lists/{RUN}")
+    desk.site.get("olga", "/desk/complaints")
+    seen = [(row["what"], row["subject"], row["people"]) for row in desk.rows("audit", said_by="olga")]
+    assert seen == [("viewed", f"call-list {RUN}", 6), ("viewed", "complaints", 1)]
+
+
+def test_calls_stand_on_the_customers_page_with_what_came_of_them(desk: Desk) -> None:
+    desk.call("not_interested", reason=Reason.PRICE)
+    page = plain(desk.site.get("olga", f"/customers/{name_of(1)}"))
+    assert re.search(r"Not interested[^<]*\(", page)
+    file = desk.site.get("olga", f"/customers/{name_of(1)}", **{"list": "sent", "as": "csv"})
+    assert len(file.text.splitlines()) == 3
 
 
 def test_days_of_several_agents_are_summed_for_the_figures() -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import insert, select
 
 from conftest import ROOT
 from figures_in_pandas import days_in_pandas, figures_in_pandas
-from habitue import customer_base, figures, trends
+from habitue import complaints, customer_base, figures, trends
 from habitue.errors import LedgerError
 from habitue.figures import FIGURES, Cell, Told
 from habitue.figures_in_words import written
@@ -360,6 +360,23 @@ def test_complaints_are_told_from_the_first_one_on(house: House) -> None:  # noq
     with trends.rows_behind(house, found["quarter", SEPTEMBER]) as (columns, rows):
         assert [row[0] for row in rows] == who
         assert columns[0] == "customer_id"
+
+
+def test_a_complaint_and_the_hold_that_it_opens_count_once(house: House) -> None:  # noqa: F811
+    """Two complaints of C0 under one hold are two; one that was held by hand and then written down is one."""
+    first, second = (datetime(2026, 8, day, 9, tzinfo=UTC) for day in (3, 4))
+    told_by = {"owner": "manager", "by": "olga"}
+    with house.engine.begin() as connection:
+        complaints.raise_complaint(connection, "C0", "x", at=first, **told_by)
+        complaints.raise_complaint(connection, "C0", "y", at=second, **told_by)
+        by_hand = {"customer_id": "C1", "reason": "complaint", "opened_at": first, "opened_by": "olga"}
+        connection.execute(insert(hold).values(by_hand))
+        complaints.raise_complaint(connection, "C1", "z", at=second, **told_by)
+    trends.refresh(house, at=now())
+    (cell,) = [one for one in told(house, "complaints") if one.ends == SEPTEMBER]
+    assert cell.value == 3
+    with trends.rows_behind(house, cell) as (_, rows):
+        assert sorted(row[0] for row in rows) == ["C0", "C0", "C1"]
 
 
 def test_each_figure_is_its_rows(house: House) -> None:  # noqa: F811

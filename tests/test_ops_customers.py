@@ -19,7 +19,7 @@ from habitue import explanations, purchase_history, scores
 from habitue.erasures import STEPS
 from habitue.house import House
 from habitue.kinds import Audited
-from habitue.tables import Channel, audit, consent, customer, erasure, exclusion, hold, run, segment
+from habitue.tables import Channel, audit, complaint, consent, customer, erasure, exclusion, hold, run, segment
 from lived_in import lived, person, town
 from ops_site import Site
 from test_runs import ON, now
@@ -65,6 +65,16 @@ def test_a_search_is_a_post_and_leads_to_the_customer(site: Site, town: House) -
     assert told(town) == [("olga", Audited.SEARCHED, None, "customers")] * 3
 
 
+def test_what_was_looked_for_never_goes_into_an_address(site: Site, town: House) -> None:
+    """Sorted, narrowed, paged or taken out: the name stands in the body of a post."""
+    page = site.post("olga", "/customers/", looked_for=person(town, "letter")["last_name"]).text
+    forms = [form for form in re.findall(r"<form.*?</form>", page, re.DOTALL) if 'name="looked_for"' in form]
+    assert len(forms) == 3
+    for form in forms:
+        assert 'method="post"' in form.partition(">")[0]
+        assert "hx-get" not in form
+
+
 def test_a_search_from_elsewhere_is_refused(site: Site) -> None:
     headers = {"x-who": "olga", "sec-fetch-site": "cross-site"}
     assert site.client.post("/habitue/customers/", headers=headers, data={"looked_for": "x"}).status_code == 403
@@ -103,6 +113,12 @@ def test_a_customers_page_tells_who_bought_what_was_sent_and_what_is_allowed(sit
     assert 'href="/habitue/runs/quarterly_letter' in page
     assert "Message" in page
     assert told(town) == [("olga", Audited.VIEWED, who["customer_id"], "customer")]
+
+
+def test_what_is_taken_out_of_one_customers_page_is_kept_with_their_number(site: Site, town: House) -> None:
+    who = person(town, "letter")["customer_id"]
+    assert site.get("olga", f"/customers/{who}", **{"list": "sent", "as": "csv"}).status_code == 200
+    assert told(town) == [("olga", Audited.EXPORTED, who, "sent")]
 
 
 def test_the_page_is_in_french_too(site: Site, town: House) -> None:
@@ -216,13 +232,20 @@ def test_a_withdrawal_holds_at_once_and_bars_the_address(site: Site, town: House
 
 def test_a_complaint_is_opened_and_closed(site: Site, town: House) -> None:
     who = person(town, "letter")["customer_id"]
-    assert site.post("olga", f"/customers/{who}/complaint").status_code == 303
+    assert "manager answers it within 24 hours" in site.get("olga", f"/customers/{who}/confirm/complaint").text
+    assert site.post("olga", f"/customers/{who}/complaint", about="thé éventé").status_code == 303
     assert row(town, select(hold).where(hold.c.customer_id == who))["opened_by"] == "olga"
+    kept = row(town, select(complaint).where(complaint.c.customer_id == who))
+    assert (kept["about"], kept["owner"], kept["due_at"] - kept["opened_at"]) == (
+        "thé éventé", town.shop.calls.complaint_owner, timedelta(hours=24),
+    )  # fmt: skip
     page = page_of(site, who)
-    assert "Open complaint" in page
+    assert f"/desk/complaints/{kept['complaint_id']}" in page
+    assert "thé éventé" in site.get("olga", "/desk/complaints").text
     assert f"/customers/{who}/confirm/settled" in page
     site.post("olga", f"/customers/{who}/settled")
     assert row(town, select(hold).where(hold.c.customer_id == who))["closed_by"] == "olga"
+    assert row(town, select(complaint).where(complaint.c.customer_id == who))["closed_by"] == "olga"
     assert [one[3] for one in told(town) if one[1] == Audited.CHANGED] == ["complaint opened", "complaint settled"]
 
 

@@ -146,16 +146,18 @@ def dial(house: House, message_id: UUID, agent: str, at: datetime) -> Dialled | 
         return Dialled(_attempt(connection, asked, agent, at), asked.row["phone"])
 
 
-def finish(house: House, attempt_id: int, agent: str, ending: Ending, at: datetime) -> Finished:
+def finish(
+    house: House, attempt_id: int, agent: str, ending: Ending, at: datetime, *, message_id: UUID | None = None
+) -> Finished:
     """Keeps how it ended. Said twice alike, it is kept once. CallError: already_finished otherwise,
-    callback_missing, callback_unlawful."""
+    callback_missing, callback_unlawful; unknown_call where it is no call of theirs, or not of the line `message_id`."""
     with house.engine.begin() as connection:
         own = connection.execute(
             select(call_attempt.c.message_id).where(
                 call_attempt.c.attempt_id == attempt_id, call_attempt.c.agent == agent
             )
         ).scalar_one_or_none()
-        if own is None:
+        if own is None or message_id not in (None, own):
             raise CallError("no such call of yours: take the card again", why="unknown_call")
         _lock(connection, own)
         made = connection.execute(select(call_attempt).where(call_attempt.c.attempt_id == attempt_id)).one()

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from markupsafe import escape
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException as Refusal
 
 from habitue.errors import HabitueError, SettingError
@@ -38,8 +39,10 @@ class Page(APIRoute):
                 response = await handle(request)
             except HabitueError as error:
                 response = _sorry(request, error)
-            except RequestValidationError:
-                raise HTTPException(422, "a field of the form is missing or too long", headers=SAFE) from None
+            except (RequestValidationError, DataError):  # the base can't hold it: a NUL, a number too large
+                raise HTTPException(
+                    422, "a field of the form is missing, too long or unreadable", headers=SAFE
+                ) from None
             except Refusal as error:
                 error.headers = {**SAFE, **(error.headers or {})}
                 raise

@@ -1,5 +1,5 @@
 -- What was ever written to or rung up for this customer, and what came of it?
--- What else was said to her belongs here as a further `union all` with the same columns.
+-- Messages of campaigns, and each time that the call desk dialled.
 select m.message_id::text as what, coalesce(m.settled_at, r.planned_at) as at, m.channel, m.run_id,
     r.settings -> 'title' as title, m.template, m.state, m.reason,
     coalesce(
@@ -10,3 +10,11 @@ select m.message_id::text as what, coalesce(m.settled_at, r.planned_at) as at, m
 from message m
 join run r using (run_id)
 where m.customer_id = :customer_id
+union all
+select 'call ' || a.attempt_id, a.dialled_at, 'call', a.run_id, r.settings -> 'title', null, null, null,
+    json_build_array(
+        json_build_array('call/' || coalesce(a.disposition, ''), coalesce(a.ended_at, a.dialled_at), a.reason)
+    )::text
+from call_attempt a
+join run r using (run_id)
+where a.customer_id = :customer_id

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from sqlalchemy import select, text
 from starlette.background import BackgroundTask
 
-from habitue import dossiers, erasures, holds, sayings
+from habitue import complaints, dossiers, erasures, holds, sayings
 from habitue.errors import LedgerError
 from habitue.forgetting import dossier_path
 from habitue.house import House
@@ -54,6 +54,7 @@ def confirm(customer_id: str, act: Act, here: Here) -> Response:
         channels=list(Channel),
         others=erasures.also_known_as(here.house, customer_id) if act == "erase" else [],
         consent_days=here.shop.calls.consent_days,
+        owner=here.shop.calls.complaint_owner,
         tomorrow=here.at.astimezone(here.shop.tz).date() + timedelta(days=1),
     )
 
@@ -83,8 +84,14 @@ def withdrawal(
 
 
 @routes.post("/customers/{customer_id}/complaint", dependencies=WRITES)
-def complaint(customer_id: str, here: Here) -> Response:
-    holds.open_hold(here.house.engine, customer_id, Hold.COMPLAINT, by=here.visitor.name, at=here.at)
+def complaint(customer_id: str, here: Here, about: Annotated[str, Form(max_length=2_000)] = "") -> Response:
+    """As from the call desk: with an owner, and an answer promised within 24 hours."""
+    if one(here.house, customer_id)["ordered_at"] is not None:
+        raise LedgerError("this customer was erased, or is being: nothing more is kept of them")
+    owner = here.shop.calls.complaint_owner
+    told: dict[str, Any] = {"owner": owner, "by": here.visitor.name, "at": here.at}
+    with here.house.engine.begin() as connection:
+        complaints.raise_complaint(connection, customer_id, about.strip(), **told)
     here.note(Audited.CHANGED, customer_id, subject="complaint opened")
     return _back(here, customer_id, "complaint")
 

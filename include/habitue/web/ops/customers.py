@@ -22,6 +22,7 @@ from habitue.tables import Channel, State
 from habitue.telling import Telling
 from habitue.texts import long_date, money
 from habitue.web.ops import charts
+from habitue.web.ops.desk import call_words
 from habitue.web.ops.lake_listing import LakeListing
 from habitue.web.ops.listing import N_, Column, Filter, Listing, Row
 from habitue.web.ops.shell import Here, Role, Visit, allowed, as_read_in, page
@@ -30,6 +31,7 @@ from habitue.web.pages import Page, same_origin
 routes = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS)])
 
 RUNS = 20
+COMPLAINTS = 20
 A_PAGE = 15
 
 
@@ -64,10 +66,15 @@ def _rule(here: Visit, value: str) -> str:
 
 def _outcomes(here: Visit, value: str) -> str:
     """`posted 3 October 2026, returned 9 October 2026 (moved)`."""
-    known = here.words["explain"]["outcomes"]
+    calls = call_words(here.language)
+    known = {
+        **here.words["explain"]["outcomes"],
+        "call/": here.say("never ended"),
+        **{f"call/{name}": says[0] for name, says in calls["dispositions"].items()},
+    }
     told = []
     for kind, at, reason in json.loads(value):
-        why = f" ({reason})" if reason else ""
+        why = f" ({calls['reasons'].get(reason, reason) if kind.startswith('call/') else reason})" if reason else ""
         told.append(f"{known[kind]} {long_date(date.fromisoformat(at[:10]), here.language)}{why}")
     return ", ".join(told)
 
@@ -75,7 +82,7 @@ def _outcomes(here: Visit, value: str) -> str:
 def _status(here: Visit, value: str) -> str:
     return {
         "granted": here.say("allowed"),
-        "refused": here.say("refused"),
+        "refused": here.say("said no"),
         "withdrawn": here.say("withdrawn"),
     }[value]
 
@@ -90,6 +97,7 @@ FOUND = Listing(
     key="customer_id",
     title=N_("Customers found"),
     sort="place",
+    method="post",
     columns=(
         Column("place", N_("Match"), "count"),
         Column("customer_id", N_("Customer"), link=to_customer),
@@ -233,7 +241,7 @@ def customer(customer_id: str, request: Request, here: Here, run: str = "", done
     bought = _bought(here.house, customer_id)
     if asked.get("as") and wanted in LISTS:
         given: dict[str, Any] = {"held": bought} if wanted == LINES.name else {"customer_id": customer_id}
-        return LISTS[wanted].download(here, asked, **given)
+        return LISTS[wanted].download(here, asked, of=customer_id, **given)
     here.note(Audited.VIEWED, customer_id, subject="customer")
 
     def shown(listing: Listing, **given: Any) -> Any:
@@ -246,6 +254,9 @@ def customer(customer_id: str, request: Request, here: Here, run: str = "", done
             connection.execute(statement("customers/runs"), {"customer_id": customer_id, "most": RUNS}).mappings().all()
         )
         snapshot_on = connection.scalar(statement("customers/standing_on"))
+        complained = connection.execute(
+            statement("calls/complaints"), {"customer_id": customer_id, "most": COMPLAINTS}
+        ).all()
     chosen = run or (runs[0]["run_id"] if runs else None)
     found = explanations.explain(here.house, customer_id, on=on, run_id=chosen) if chosen else None
     found = found or _without_runs(here.house, customer_id, on)
@@ -279,6 +290,7 @@ def customer(customer_id: str, request: Request, here: Here, run: str = "", done
         consents=shown(CONSENTS, customer_id=customer_id),
         tier=who["tier"],
         is_held=any(hold.reason == "complaint" for hold in found.holds),
+        complaints=[one for one in complained if one.closed_at is None],
     )
 
 

@@ -216,6 +216,7 @@ def dial(here: Here, message_id: UUID) -> Response:
         answer = call_desk.dial(here.house, message_id, here.visitor.name, here.at)
         if isinstance(answer, Refusal):
             return _day(here, 409, refused=answer)
+        here.note(Audited.VIEWED, held.customer_id, subject="call number")
         return RedirectResponse(f"{here.url('desk', 'card', str(message_id))}#talk", 303)
 
     return _held(here, message_id, dialled)
@@ -241,7 +242,7 @@ def end(
     here: Here,
     message_id: UUID,
     said: Form_,
-    attempt: Annotated[int, Form()],
+    attempt: Annotated[int, Form(ge=1, lt=2**63)],
     disposition: Annotated[Disposition, Form()],
 ) -> Response:
     """Keeps how it ended. A moment to call back that is missing or unlawful is asked for again, with all that was
@@ -260,7 +261,7 @@ def end(
         complaint=said.complaint.strip(),
     )
     try:
-        finished = call_desk.finish(here.house, attempt, here.visitor.name, ending, here.at)
+        finished = call_desk.finish(here.house, attempt, here.visitor.name, ending, here.at, message_id=message_id)
     except CallError as error:
         why = error.why
         if why not in ("callback_missing", "callback_unlawful"):
@@ -311,7 +312,7 @@ def _gone(here: Visit, why: str) -> Response:
 def _card(
     here: Visit, card: Card, said: Said, *, part: bool = False, status: int = 200, wrong: str | None = None
 ) -> Response:
-    if not part:
+    if not part or card.attempt_id is None:  # the parts of a conversation follow on a number that was seen
         here.note(Audited.VIEWED, card.customer_id, subject="call card")
     context = {"customer": card.customer, "facts": card.facts, "offer": card.offer}
     script, beside = (_script(here.shop, card.template, one) for one in (card.language, here.language))

@@ -135,13 +135,16 @@ def show_list(
 ) -> Response:
     """The list and its lines. `moved`: lines that were just given away; `nothing`: none was left to give."""
     known: dict[str, Any] = {"run_id": run_id, "at": here.at}
+    state = _list(here, run_id)
+    shown = LINES.show(here, asked, action=here.url("desk", "lists", run_id), **known)
+    here.note(Audited.VIEWED, subject=f"call-list {run_id}", rows=len(shown.rows))
     return page(
         here,
         "desk_list.html.j2",
         area="desk",
         status=status,
-        list=_list(here, run_id),
-        shown=LINES.show(here, asked, action=here.url("desk", "lists", run_id), **known),
+        list=state,
+        shown=shown,
         agents=agents(here),
         moved=moved,
         nothing=nothing,
@@ -223,8 +226,8 @@ def outcomes(here: Here) -> Response:
     """Figures alone: nobody who was called, and of who called, for a manager, no name."""
     found = call_board.board(here.house, here.at)
     calls = call_words(here.language)
-    endings = {name: said[0] for name, said in calls["dispositions"].items()} | {"unfinished": here.say("not ended")}
-    results = [(endings[name], n) for name, n in _largest(found.outcomes)]
+    ended = {name: says[0] for name, says in calls["dispositions"].items()}
+    results = [(ended.get(name, here.say("never ended")), n) for name, n in _largest(found.outcomes)]
     reasons = [(calls["reasons"][name], n) for name, n in _largest(found.reasons)]
     days = by_day(found.days)
     return page(
@@ -316,6 +319,7 @@ def all_complaints(here: Here, request: Request) -> Response:
     if "as" in request.query_params:
         return COMPLAINTS.download(here, request.query_params, at=here.at)
     shown = COMPLAINTS.show(here, request.query_params, action=here.url("desk", "complaints"), at=here.at)
+    here.note(Audited.VIEWED, subject="complaints", rows=len(shown.rows))
     late = call_board.board(here.house, here.at).complaints_late
     return page(here, "desk_complaints.html.j2", area="desk", shown=shown, late=late)
 

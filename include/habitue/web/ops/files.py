@@ -26,6 +26,8 @@ def validation(here: Here) -> Response:
 
 @routes.get("/emails/{path:path}")
 def outbox(path: str, here: Here) -> Response:
+    if "\0" in path:
+        raise HTTPException(404)
     folder = (here.house.out / "emails").resolve()
     file = (folder / (path or "index.html")).resolve()
     if not file.is_relative_to(folder) or not file.is_file():

@@ -188,8 +188,9 @@ class Listing:
             downloads=self.downloads,
         )
 
-    def download(self, here: Visit, asked: Asked, **parameters: Any) -> Response:
-        """All the rows that are shown page by page, as a file (`as`: csv or xlsx); what went out is audited."""
+    def download(self, here: Visit, asked: Asked, *, of: str | None = None, **parameters: Any) -> Response:
+        """All the rows that are shown page by page, as a file (`as`: csv or xlsx); what went out is audited. `of`: the
+        one customer whom all rows are about."""
         kind = "xlsx" if asked.get("as") == "xlsx" else "csv"
         where, bound = self._where([self._filter(here, one, asked) for one in self.filters])
         sort, descending = self._order(asked)
@@ -209,7 +210,7 @@ class Listing:
             cells = ([_cell(here, column, row[column.key]) for column in self.columns] for row in found)
             rows = (write_table if kind == "csv" else write_sheet)(file, titles, cells, shop=shop)
         if self.personal:
-            here.note(Audited.EXPORTED, subject=self.name, rows=rows)
+            here.note(Audited.EXPORTED, of, subject=self.name, rows=rows)
         return FileResponse(
             file, filename=f"{self.name}-{here.at:%Y-%m-%d}.{kind}", background=BackgroundTask(file.unlink)
         )
