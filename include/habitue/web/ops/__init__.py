@@ -21,6 +21,7 @@ from habitue.web.ops import (
     home,
     previews,
     problems,
+    results,
     run_contents,
     runs,
     trail,
@@ -29,7 +30,7 @@ from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
 
 PARTS = (
-    *(front, home, figures, campaigns, previews, runs, run_contents),
+    *(front, home, figures, campaigns, previews, runs, results, run_contents),
     *(customers, customer_acts, problems, trail, desk, desk_board, desk_sheets, files),
 )
 
