@@ -18,6 +18,7 @@ from habitue.web.ops import (
     figures,
     files,
     front,
+    holdout,
     home,
     previews,
     problems,
@@ -30,7 +31,7 @@ from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
 
 PARTS = (
-    *(front, home, figures, campaigns, previews, runs, results, run_contents),
+    *(front, home, figures, campaigns, previews, runs, results, run_contents, holdout),
     *(customers, customer_acts, problems, trail, desk, desk_board, desk_sheets, files),
 )
 

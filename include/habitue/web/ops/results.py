@@ -125,9 +125,9 @@ def file(run_id: str, here: Here) -> Response:
     """Every figure with its definition and its rules. Nothing personal is in it."""
     counted = measures.measures_of(here.house.engine, run_id, known=here.at)
     found = measures.results_of(here.house.engine, run_id, known=here.at, counted=counted)
-    path = _temporary()
+    path = temporary()
     verdicts.write_csv(path, counted, found, shop=as_read_in(here.shop, here.language))
-    return _sent(path, f"results-{run_id.replace(':', '-')}.csv")
+    return sent(path, f"results-{run_id.replace(':', '-')}.csv")
 
 
 @digging.get("/runs/{run_id}/behind/{figure}")
@@ -150,11 +150,11 @@ def behind(
     asked: dict[str, Any] = {"known": here.at, "segment": segment, "channel": channel, "template": template, "arm": arm}
     titles = result_words(here.language)["behind"]
     if download:
-        path = _temporary()
+        path = temporary()
         cells = (list(row.values()) for row in _all(here, run_id, figure, asked))
         number = write_table(path, [titles[name] for name in ROW], cells, shop=as_read_in(here.shop, here.language))
         here.note(Audited.EXPORTED, subject=f"{figure} of {run_id}", rows=number)
-        return _sent(path, f"{figure}-{run_id.replace(':', '-')}.csv")
+        return sent(path, f"{figure}-{run_id.replace(':', '-')}.csv")
     rows = measures.behind(here.house.engine, run_id, figure, after=after, most=A_PAGE + 1, **asked)
     here.note(Audited.VIEWED, subject=f"{figure} of {run_id}", rows=len(rows[:A_PAGE]))
     given = {name: value for name, value in part.items() if value or name == "arm"}
@@ -213,11 +213,11 @@ def responses(
         raise HTTPException(404, "no purchases have been gathered for this run yet")
     say = result_words(here.language)
     if download:
-        path = _temporary()
+        path = temporary()
         titles = [say["behind"][name] for name in response_rows.COLUMNS]
         number = write_table(path, titles, found.rows, shop=as_read_in(here.shop, here.language))
         here.note(Audited.EXPORTED, subject=f"responses {run_id}", rows=number)
-        return _sent(path, f"responses-{run_id.replace(':', '-')}.csv")
+        return sent(path, f"responses-{run_id.replace(':', '-')}.csv")
     here.note(Audited.VIEWED, subject=f"responses {run_id}", rows=len(found.rows))
     part = {"side": side, "segment": segment, "channel": channel, "arm": arm}
     given = {name: value for name, value in part.items() if value} | ({"bought": "true"} if bought else {})
@@ -237,12 +237,12 @@ def responses(
     )
 
 
-def _temporary() -> Path:
+def temporary() -> Path:
     with tempfile.NamedTemporaryFile(prefix="habitue-", suffix=".csv", delete=False) as made:
         return Path(made.name)
 
 
-def _sent(path: Path, name: str) -> Response:
+def sent(path: Path, name: str) -> Response:
     return FileResponse(path, media_type="text/csv", filename=name, background=BackgroundTask(path.unlink))
 
 
