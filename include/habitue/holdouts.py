@@ -51,9 +51,13 @@ class Holdouts:
 
     @property
     def example(self) -> HeldOut | None:
-        """The last run whose window has closed, to explain it by; else the last one with purchases."""
-        told = [one for one in self.runs if one.effect]
-        return next((one for one in told if one.effect and not one.effect.early), told[0] if told else None)
+        """The run to explain it by: of those whose window has closed the last one that showed a gain, else the largest;
+        else the last one with purchases."""
+        told = [(one, one.effect) for one in self.runs if one.effect]
+        closed = [(one, of) for one, of in told if not of.early]
+        shown = [one for one, of in closed if of.verdict == "gain"]
+        largest = sorted((one for one, _ in closed), key=lambda one: -one.planned)
+        return next(iter([*shown, *largest, *(one for one, _ in told)]), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ def result_words(language: str) -> Words:
     def typeset(content: Any) -> Any:
         if isinstance(content, dict):
             return {key: typeset(value) for key, value in content.items()}
+        if isinstance(content, list):
+            return [typeset(value) for value in content]
         return typography(content, language)
 
     return dict(typeset(read_yaml(WEB / f"results.{language}.yaml")))
