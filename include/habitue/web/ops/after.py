@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from habitue import calls, follow_ups, losses
 from habitue.calendars import campaigns
 from habitue.errors import SettingError
-from habitue.kinds import Audited, Channel, Reason
+from habitue.kinds import Audited, Channel
 from habitue.quarters import Quarter
 from habitue.settings import Language
 from habitue.shop import INCLUDE
@@ -91,12 +91,10 @@ def after(here: Here, quarter: Name = "") -> Response:
         found=found,
         reasons=reason_words(here.language),
         most=max((one.customers for one in found.reasons), default=1),
-        answers=[one for one in follow_ups.described(shop, language=here.language) if one.rule == "reason"],
         rules=_rules(here, found),
         say=result_words(here.language)["losses"],
         version=losses.RULES_VERSION,
         ops=here.visitor.role is Role.OPS,
-        all_reasons=[one.value for one in Reason],
     )
 
 
