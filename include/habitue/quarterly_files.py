@@ -49,7 +49,7 @@ def make(house: House, quarter: Quarter, *, at: datetime) -> Made:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for language in house.shop.languages:
-        told = quarterly_words.told(found, house, language)
+        told = quarterly_words.told(found, house.shop, language)
         shop = house.shop.model_copy(update={"language": language})
         for suffix, content in (("pdf", pdf(told, shop, on=found.on)), ("html", html(told, shop).encode())):
             path = folder / f"quarterly-{quarter}.{language}.{suffix}"

@@ -3,17 +3,16 @@ and the CSVs say: the same functions write the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from typing import Any
 
-from habitue import agenda, budgets, effects, figures_in_words, losses, measures, verdicts
+from habitue import budgets, calendars, effects, figures_in_words, losses, measures, verdicts
 from habitue.advice import advice
-from habitue.agenda import Next
 from habitue.calls import FOLDER, read_words
 from habitue.figures import FIGURES
 from habitue.headlines import Card
-from habitue.house import House
 from habitue.quarterly import Mailing, Quarterly
 from habitue.report import WEB, cost, count, percent, words
 from habitue.settings import Language, read_yaml
@@ -21,7 +20,6 @@ from habitue.shop import Shop
 from habitue.texts import long_date, money, typography
 from habitue.verdicts import result_words
 
-LAYOUT_VERSION = "quarterly-1"
 NEXT = 3
 MOVES = 4
 MEANT = ("attrition", "basket", "frequency", "complaints", "slowing", "size", "spend")
@@ -44,15 +42,14 @@ def report_words(language: str) -> Mapping[str, Any]:
 class Told:
     """The report of one quarter in one language."""
 
-    def __init__(self, found: Quarterly, house: House, language: Language) -> None:
+    def __init__(self, found: Quarterly, shop: Shop, language: Language) -> None:
         self.found = found
-        self.shop: Shop = house.shop.model_copy(update={"language": language})
+        self.shop: Shop = shop.model_copy(update={"language": language})
         self.language: Language = language
         self.say = report_words(language)
         self.known = words(language)
         self.results = result_words(language)
         self.reasons: Mapping[str, str] = read_words(FOLDER / f"list.{language}.yaml", language)["reasons"]
-        self.upcoming: Sequence[Next] = agenda.upcoming(house, at=found.known)
 
     def content(self) -> dict[str, Any]:
         """All that the report says: strings, and numbers from 0 to 1 for the lengths of bars."""
@@ -138,7 +135,7 @@ class Told:
                 for group in found.groups
             ],
             "moves": say["moves"].format(
-                moves="; ".join(
+                moves=self.say["and"].join(
                     say["move"].format(
                         n=self._count(one.value), before=self._group(one.part), after=self._group(one.other)
                     )
@@ -185,7 +182,9 @@ class Told:
             if others
             else None,
             "sentences": [
-                f"{one.title(self.language)}: {verdicts.sentence(one.results.whole.buyers, self.language)}"
+                self.say["sentence"].format(
+                    title=one.title(self.language), said=verdicts.sentence(one.results.whole.buyers, self.language)
+                )
                 for one in found.shown[:2]
                 if one.results and one.results.whole
             ],
@@ -227,7 +226,7 @@ class Told:
         found, say, told = self.found, self.say["losing"], self.found.losses
         slowing = next((card.now for card in found.headlines.cards if card.name == "slowing"), None)
         most = max((one.customers for one in told.reasons), default=1)
-        lost = "; ".join(
+        lost = self.say["and"].join(
             say["group"].format(n=self._count(number), group=self._group(name).lower())
             for name, number in sorted(found.lost.items(), key=lambda one: -one[1])
         )
@@ -265,20 +264,25 @@ class Told:
     def _next(self) -> dict[str, Any]:
         say = self.say["next"]
         found = advice(self.found, self.shop, reasons=self.reasons, kinds=self.results["budget"]["kinds"])
-        due = [one for one in self.upcoming if one.at][:NEXT]
-        runs = "; ".join(
-            say["run"].format(
-                title=one.title.get(self.language, one.name),
-                day=long_date(one.at.astimezone(self.shop.tz).date(), self.language),
-            )
-            for one in due
-            if one.at
+        runs = self.say["and"].join(
+            say["run"].format(title=title, day=long_date(day, self.language)) for title, day in self._coming()
         )
         return {
             "title": say["title"],
             "advice": [one.text for one in found] or [say["none"]],
             "runs": say["runs"].format(runs=runs) if runs else "",
         }
+
+    def _coming(self) -> list[tuple[str, date]]:
+        """The next runs of campaigns that do not run every few days."""
+        found = []
+        for one in calendars.campaigns():
+            first = one.schedule.next_after(self.found.known, self.shop.tz)
+            second = first and one.schedule.next_after(first, self.shop.tz)
+            if first and (second is None or (second - first).days > calendars.IN_A_ROW):
+                titles = {str(language): said for language, said in one.title.items()}
+                found.append((titles.get(self.language, one.name), first.astimezone(self.shop.tz).date()))
+        return sorted(found, key=lambda one: one[1])[:NEXT]
 
     def _money(self) -> dict[str, Any]:
         found, say = self.found, self.say["money"]
@@ -340,6 +344,6 @@ def _verdict(one: Mailing) -> str | None:
     return one.results.whole.buyers.verdict if one.results and one.results.whole else None
 
 
-def told(found: Quarterly, house: House, language: Language) -> dict[str, Any]:
+def told(found: Quarterly, shop: Shop, language: Language) -> dict[str, Any]:
     """What the report says in that language: see `Told.content`."""
-    return Told(found, house, language).content()
+    return Told(found, shop, language).content()
