@@ -1,4 +1,4 @@
-"""What to do next, by rule: include/advice.yaml says what follows from which figures of a quarter, and in which words."""
+"""What to do next, by rule: include/advice.yaml says what follows from which figures of a quarter, in which words."""
 
 from __future__ import annotations
 

@@ -83,9 +83,7 @@ def holdouts(engine: Engine, shop: Shop, *, at: datetime, language: str, most: i
             row.held_out,
             row.share,
             row.until,
-            effects.effect(
-                Side(row.written, row.written_buyers), Side(row.held, row.held_buyers), early=not row.closed
-            )
+            effects.effect(Side(row.written, row.written_buyers), Side(row.held, row.held_buyers), early=not row.closed)
             if row.until
             else None,
         )

@@ -1,6 +1,7 @@
 """Whom the shop has lost and why, as they told it on the phone; what was won back; and what followed by rule.
 
-    reasons     of everyone who told one in the quarter, the last one; what they have bought since, credited to a message
+    reasons     of everyone who told one in the quarter, the last one; what they have bought since, credited to any
+                message
     won back    the lapsed customers of the quarter's runs: who was asked, who has come back, for how much. This is what
                 is credited, with what would have come anyway in it: the effect on lapsed customers is the run's
 

@@ -208,9 +208,7 @@ def behind(
         return [dict(row) for row in connection.execute(_asked("behind"), asked).mappings()]
 
 
-def results_of(
-    engine: Engine, run_id: str, *, known: datetime, counted: Measures | None = None
-) -> Results | None:
+def results_of(engine: Engine, run_id: str, *, known: datetime, counted: Measures | None = None) -> Results | None:
     """The run's effect as it was known at `known`; None where no purchases have been gathered for it yet. `counted`:
     what `measures_of` said of the same moment, where it was asked before."""
     with engine.connect() as connection:

@@ -70,18 +70,14 @@ def pdf(told: Mapping[str, Any], shop: Shop, *, on: date) -> bytes:
     look = {"accent": shop.letterhead.accent, "ink": shop.letterhead.ink, "font": shop.letterhead.font}
     inputs = {"told": json.dumps(told, ensure_ascii=False), "look": json.dumps(look)}
     folders = [str(FONTS), *([str(INCLUDE / shop.letterhead.fonts)] if shop.letterhead.fonts else [])]
+    compiler = typst.Compiler(str(LAYOUT), root=str(INCLUDE), font_paths=_fonts(tuple(folders)))
+    day = datetime(on.year, on.month, on.day, tzinfo=UTC)
+    form: dict[str, Any] = {"format": "pdf", "pdf_standards": ["a-2a"], "pdf_tags": True}
     try:
-        return bytes(
-            typst.Compiler(str(LAYOUT), root=str(INCLUDE), font_paths=_fonts(tuple(folders))).compile(
-                sys_inputs=inputs,
-                timestamp=datetime(on.year, on.month, on.day, tzinfo=UTC),
-                format="pdf",
-                pdf_standards=["a-2a"],
-                pdf_tags=True,
-            )
-        )
+        made: Any = compiler.compile(sys_inputs=inputs, timestamp=day, **form)
     except typst.TypstError as error:
         raise TemplateError(f"reports/{LAYOUT.name}: Typst can't set it: {error.message}") from None
+    return bytes(made)
 
 
 @cache
@@ -105,4 +101,3 @@ def _csvs(found: Quarterly, shop: Shop, folder: Path) -> list[Path]:
     spent = folder / f"budget-{found.quarter.year}.csv"
     budgets.write_csv(spent, found.year, shop=shop)
     return [base, results, left, spent]
-

@@ -327,7 +327,7 @@ class Told:
                 known=long_date(found.known.astimezone(self.shop.tz).date(), self.language),
                 measures=measures.RULES_VERSION,
                 effects=effects.VERSION,
-                credits=measures.CREDITS_VERSION,
+                credits=measures.VERSIONS["credits"],
                 budget=budgets.RULES_VERSION,
                 losses=losses.RULES_VERSION,
             ),

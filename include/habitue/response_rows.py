@@ -9,9 +9,7 @@ from typing import Any
 
 from habitue.statements import source as sql_text
 
-COLUMNS = (
-    *("customer_id", "segment", "channel", "arm", "orders", "sold_cents", "returned_cents", "first_on"),
-)
+COLUMNS = (*("customer_id", "segment", "channel", "arm", "orders", "sold_cents", "returned_cents", "first_on"),)
 SIDES = ("written", "campaign", "shop")
 """Planned to be written to; held out by the campaign; held out by the shop for the year."""
 

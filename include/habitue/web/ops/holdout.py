@@ -11,7 +11,7 @@ from habitue.kinds import Audited, Channel, Segment
 from habitue.verdicts import result_words
 from habitue.web.ops.listing import N_, Column, Filter, Listing
 from habitue.web.ops.results import sent, temporary
-from habitue.web.ops.shell import Here, Role, Visit, allowed, as_read_in, page
+from habitue.web.ops.shell import Here, Role, allowed, as_read_in, page
 from habitue.web.pages import Page
 
 looking = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS, Role.MANAGER)])
