@@ -151,7 +151,7 @@ def write_csv(out: Path, found: Year, *, shop: Shop) -> int:
     spent: list[list[Any]] = [
         [
             *("spent", row.quarter, row.campaign, row.kind, row.segment, row.channel, row.sent, None),
-            *(f"{row.spent_micros / 1_000_000:.2f}", f"{row.promised_micros / 1_000_000:.2f}", None, None),
+            *(f"{row.spent_micros / 1_000_000:.6f}", f"{row.promised_micros / 1_000_000:.6f}", None, None),
         ]
         for row in found.rows
     ]

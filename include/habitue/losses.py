@@ -107,7 +107,7 @@ def write_csv(out: Path, found: Losses, *, shop: Shop) -> int:
     channels: list[list[str | int | None]] = [
         [
             *("won_back", one.channel, one.customers, None, one.came_back, one.orders),
-            *(f"{one.cents / 100:.2f}", f"{one.cost_micros / 1_000_000:.2f}"),
+            *(f"{one.cents / 100:.2f}", f"{one.cost_micros / 1_000_000:.6f}"),
         ]
         for one in found.won_back
     ]
