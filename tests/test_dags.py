@@ -32,7 +32,7 @@ def test_there_is_one_dag_for_the_base_and_one_for_each_campaign(dagbag) -> None
     follow_ups = {f"{path.stem}_then" for path in files if "\nthen:" in path.read_text("utf-8")}
     campaigns = {path.stem for path in files}
     assert {"quarterly_letter", "winback_calls"} <= campaigns
-    assert set(dagbag.dags) == campaigns | follow_ups | {"customer_base", "outcomes"}
+    assert set(dagbag.dags) == campaigns | follow_ups | {"customer_base", "outcomes", "quarterly_report"}
 
 
 def test_every_dag_has_an_owner_a_text_tags_and_retries_that_are_safe(dagbag) -> None:

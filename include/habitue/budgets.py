@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 
+from habitue.calls import write_table
 from habitue.limits import Budget
+from habitue.shop import Shop
 from habitue.statements import statement
 from habitue.tables import Channel
 
@@ -128,6 +132,35 @@ def year_of(engine: Engine, year: int, budget: Budget) -> Year:
         tuple(found[Channel.EMAIL] for found in quarters),
         _pressures(engine, first, last)[Channel.CALL],
     )
+
+
+def stamp(engine: Engine, year: int) -> tuple[Any, ...]:
+    """What the year's figures depend on, at little cost: as long as it is the same, so are they, but for promises."""
+    with engine.connect() as connection:
+        given = {"first": date(year, 1, 1), "last": date(year, 12, 31)}
+        return tuple(connection.execute(statement("budget/stamp"), given).one())
+
+
+COLUMNS = ("figure", "quarter", "campaign", "kind", "segment", "channel", "messages", "customers", "spent", "promised",
+           "from", "until", "rules")  # fmt: skip
+
+
+def write_csv(out: Path, found: Year, *, shop: Shop) -> int:
+    """A row for each quarter, campaign, group and channel; then how many customers got how many messages. Money in the
+    currency's units."""
+    spent: list[list[Any]] = [
+        [
+            *("spent", row.quarter, row.campaign, row.kind, row.segment, row.channel, row.sent, None),
+            *(f"{row.spent_micros / 1_000_000:.6f}", f"{row.promised_micros / 1_000_000:.6f}", None, None),
+        ]
+        for row in found.rows
+    ]
+    heard: list[list[Any]] = [
+        [*("pressure", None, None, None, None, one.channel, number, customers, None, None), one.first, one.last]
+        for one in (*found.letters, *found.emails, found.calls)
+        for number, customers in sorted(one.customers.items())
+    ]
+    return write_table(out, COLUMNS, ([*row, RULES_VERSION] for row in [*spent, *heard]), shop=shop)
 
 
 def _quarter(year: int, number: int) -> tuple[date, date]:

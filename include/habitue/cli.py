@@ -24,6 +24,7 @@ from habitue import (
     cli_plan,
     cli_privacy,
     cli_public,
+    cli_quarterly,
     cli_results,
     cli_returns,
     cli_runs,
@@ -57,6 +58,7 @@ app.command()(cli_trace.explain)
 app.command()(cli_trace.minimums)
 app.command()(cli_trace.replay)
 cli_results.mount(app)
+app.command()(cli_quarterly.quarterly)
 app.command("send-test")(cli_senders.send_test)
 console = Console()
 errors = Console(stderr=True, style="red")

@@ -104,12 +104,14 @@ class Headlines:
         return [card for card in self.cards if card.judgement and card.judgement.alert]
 
 
-def headlines(connection: Connection, shop: Shop) -> Headlines | None:
-    """None: nothing is told yet under the shop's rules."""
+def headlines(connection: Connection, shop: Shop, *, on: date | None = None) -> Headlines | None:
+    """As they stood on a day that figures are told of, a quarter's end (default: the last snapshot's day). None:
+    nothing is told yet under the shop's rules."""
     rule, _ = rule_of(shop.segments)
-    on = figures.last_day(connection, rule)
-    if on is None:
+    last = figures.last_day(connection, rule)
+    if last is None:
         return None
+    on = on or last
     until = on if (on - quarter_before(on)).days >= YOUNG else quarter_before(on)
     since = quarter_before(until)
     ends = [on]

@@ -202,6 +202,7 @@ FREE_FILES = {
     "returns/inbox/done/*": "what became of which letter: ids",
     "returns/inbox/*": "the printer's own files, until they are taken in",
     "summary.json": "counts",
+    "reports/*": "figures and sums of a quarter, and to whom of the shop they were sent",
     "validation.html": "counts by rule",
     "site.json": "settings of this machine",
     "secret.key": "a key",

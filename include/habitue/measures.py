@@ -140,6 +140,15 @@ class Contrast:
         """Cents for a customer who ordered and would not have; None where there is none, or it is not shown."""
         return round(self.cost_micros / 10_000 / self.buyers.extra) if self.buyers.verdict == "gain" else None
 
+    @property
+    def earned_cents(self) -> tuple[int, int, int] | None:
+        """The margin that would not have come, less what the messages cost: as measured, at least, at most. None before
+        the window has closed, or where the shop says no margin."""
+        if self.margin is None or self.buyers.early:
+            return None
+        between, cost = self.margin.extra_interval, self.cost_micros / 10_000
+        return round(self.margin.extra - cost), round(between.low - cost), round(between.high - cost)
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -199,8 +208,9 @@ def behind(
         return [dict(row) for row in connection.execute(_asked("behind"), asked).mappings()]
 
 
-def results_of(engine: Engine, run_id: str, *, known: datetime) -> Results | None:
-    """The run's effect as it was known at `known`; None where no purchases have been gathered for it yet."""
+def results_of(engine: Engine, run_id: str, *, known: datetime, counted: Measures | None = None) -> Results | None:
+    """The run's effect as it was known at `known`; None where no purchases have been gathered for it yet. `counted`:
+    what `measures_of` said of the same moment, where it was asked before."""
     with engine.connect() as connection:
         _run(connection, run_id)
         rows = connection.execute(statement("measures/responses"), {"run_id": run_id, "known": known}).mappings().all()
@@ -209,7 +219,7 @@ def results_of(engine: Engine, run_id: str, *, known: datetime) -> Results | Non
     told: dict[str, list[RowMapping]] = {}
     for row in rows:
         told.setdefault(row["snapshot_id"], []).append(row)
-    costs = measures_of(engine, run_id, known=known)
+    costs = counted or measures_of(engine, run_id, known=known)
     snapshots = list(told.values())
     last = _results(run_id, snapshots[-1], costs)
     closed = next((one for one in snapshots if one[0]["closed"]), snapshots[-1])

@@ -28,6 +28,7 @@ _BREAKS_A_HEADER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BREAKS_A_BODY = bytes([*range(9), 11, 12, *range(14, 32), 127])
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
+_KIND = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 _ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _FEEDBACK = re.compile(r"[A-Za-z0-9._-]*(?::[A-Za-z0-9._-]*){0,2}:[A-Za-z0-9._-]{5,15}|[A-Za-z0-9._-]{5,15}")
 _LINK = re.compile(r"https://[A-Za-z0-9](?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+;=%]*)")
@@ -75,8 +76,18 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of ours that goes with a mail. `name`: letters, digits, `_`, `-`, dots; `kind`: its type, `text/csv`."""
+
+    name: str
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one person. `message_id` is the ledger's (letters, digits, `_`, `-`, single dots inside)."""
+    """One mail to one person. `message_id` is the ledger's (letters, digits, `_`, `-`, single dots inside).
+    `internal`: to somebody who works here, a report: no marketing, and nothing to unsubscribe from."""
 
     message_id: str
     to_name: str
@@ -87,6 +98,8 @@ class Mail:
     language: Language
     unsubscribe_url: str
     origin: Origin
+    attachments: tuple[Attachment, ...] = ()
+    internal: bool = False
 
 
 def write(mail: Mail) -> bytes:
@@ -97,11 +110,15 @@ def write(mail: Mail) -> bytes:
     """
     key = mail.message_id
     boundary = f"=_{blake2b(key.encode(errors='replace'), digest_size=12).hexdigest()}"
-    head = f'{_head(mail)}Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+    head = _head(mail)
+    kind = f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
     mark = boundary.encode()
-    return b"".join(
+    if mail.attachments:
+        outer = f"=_{mark[2:].decode()[::-1]}"
+        head += f'Content-Type: multipart/mixed;\r\n boundary="{outer}"\r\n\r\n--{outer}\r\n'
+    written = b"".join(
         (
-            head.encode("ascii"),
+            (head + kind).encode("ascii"),
             b"\r\n--",
             mark,
             b'\r\nContent-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n',
@@ -115,6 +132,22 @@ def write(mail: Mail) -> bytes:
             b"--\r\n",
         )
     )
+    return written + _attached(mail.attachments, outer, key) if mail.attachments else written
+
+
+def _attached(attachments: tuple[Attachment, ...], boundary: str, message_id: str) -> bytes:
+    parts = []
+    for one in attachments:
+        if not _ID.fullmatch(one.name) or not _KIND.fullmatch(one.kind):
+            raise _refusal("Content-Disposition", message_id, "an attachment's name is letters, digits, _, - and dots")
+        parts += [
+            f'--{boundary}\r\nContent-Type: {one.kind};\r\n name="{one.name}"\r\n'
+            f'Content-Disposition: attachment;\r\n filename="{one.name}"\r\n'
+            "Content-Transfer-Encoding: base64\r\n\r\n".encode("ascii"),
+            _base64(one.content),
+            b"\r\n",
+        ]
+    return b"".join([*parts, f"--{boundary}--\r\n".encode("ascii")])
 
 
 def check(mail: Mail) -> None:
@@ -147,7 +180,7 @@ def _head(mail: Mail) -> str:
         f"To: {_mailbox('To', mail.to_name, mail.to_address, key)}\r\n"
         f"Subject: {_unstructured('Subject', mail.subject, key)}\r\n"
         f"Message-ID: <{key}@{mail.origin.domain}>\r\n"
-        f"{_lines_of(unsubscribe_headers(mail))}"
+        f"{_lines_of({} if mail.internal else unsubscribe_headers(mail))}"
         f"{shared.closing}"
         f"Content-Language: {mail.language}\r\n"
     )

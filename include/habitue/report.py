@@ -359,6 +359,7 @@ def web_environment(shop: Shop) -> Environment:
         money=lambda cents: money(100 * round(cents / 100), shop.currency, language),
         cost=lambda micros: cost(micros, shop.currency, language),
         price=lambda micros: price(micros, shop.currency, language),
+        two=lambda number: format_decimal(number, format="#,##0.00", locale=LOCALES[language]),
         day=lambda day: long_date(day, language),
         moment=lambda moment: clock_time(moment.astimezone(shop.tz), language),
     )

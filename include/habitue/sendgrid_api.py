@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from habitue.errors import SendError
-from habitue.mime import Mail, Origin, check, envelope, envelope_sender, run_headers, unsubscribe_headers
+from habitue.mime import Attachment, Mail, Origin, check, envelope, envelope_sender, run_headers, unsubscribe_headers
 from habitue.postbag import Parcel, Patience, Postbag
 from habitue.senders import Receipts
 
@@ -183,7 +184,7 @@ def together(mails: Sequence[Mail], places: Iterable[int]) -> Iterator[list[int]
     seen: dict[tuple[object, ...], int] = {}
     for place in places:
         mail = mails[place]
-        content = (mail.subject, mail.text, mail.html, mail.language, mail.origin)
+        content = (mail.subject, mail.text, mail.html, mail.language, mail.origin, mail.attachments)
         requests = groups.setdefault(content, [])
         number = seen.get((content, mail.to_address.lower()), 0)
         while number < len(requests) and len(requests[number]) >= MOST:
@@ -201,12 +202,22 @@ def payload(mails: Sequence[Mail], *, sandbox: bool) -> dict[str, Any]:
     from sendgrid.helpers.mail import Content, Subject
 
     first = mails[0]
+    attached = {"attachments": [_attachment(one) for one in first.attachments]} if first.attachments else {}
     return {
         **_shared(first.origin, first.language, sandbox),
+        **attached,
         "subject": Subject(first.subject).get(),
         "content": [Content("text/plain", first.text).get(), Content("text/html", first.html).get()],
         "personalizations": [_personalization(mail) for mail in mails],
     }
+
+
+def _attachment(one: Attachment) -> Any:
+    from sendgrid.helpers import mail as helpers
+
+    content = helpers.FileContent(b64encode(one.content).decode("ascii"))
+    kind = helpers.FileType(one.kind)
+    return helpers.Attachment(content, helpers.FileName(one.name), kind, helpers.Disposition("attachment")).get()
 
 
 @lru_cache(maxsize=64)
@@ -236,7 +247,7 @@ def _personalization(mail: Mail) -> Any:
 
     one = Personalization()
     one.add_to(To(envelope(mail)[1], _SEPARATORS.sub(" ", mail.to_name) or None))
-    for name, value in unsubscribe_headers(mail).items():
+    for name, value in ({} if mail.internal else unsubscribe_headers(mail)).items():
         one.add_header(Header(name, value))
     one.add_custom_arg(CustomArg("message_id", mail.message_id))
     return one.get()

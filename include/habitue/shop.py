@@ -303,6 +303,14 @@ class Access(Strict):
     """the call desk, one customer at a time"""
 
 
+class ReportSettings(Strict):
+    """The quarterly report: who gets it by e-mail, with its CSVs. Nobody: it only lies in the folder of results."""
+
+    to: list[Annotated[str, Field(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$", max_length=254)]] = Field(
+        default_factory=list, max_length=50
+    )
+
+
 class Shop(Strict):
     name: str
     legal: str
@@ -336,6 +344,7 @@ class Shop(Strict):
     breaker: Breaker = Breaker()
     retention: Retention = Retention()
     access: Access = Access()
+    report: ReportSettings = ReportSettings()
 
     @model_validator(mode="after")
     def _the_envelope_is_known(self) -> Shop:

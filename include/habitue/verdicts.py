@@ -5,7 +5,7 @@ The same sentences stand on the page, in the report, in the terminal and in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from habitue.report import WEB, Words, count
 from habitue.shop import Shop, read_yaml
 from habitue.texts import LOCALES, money, typography
 
-__all__ = ["definition", "result_words", "rows", "sentence", "sentences", "write_csv"]
+__all__ = ["definition", "result_words", "rows", "sentence", "sentences", "write_all_csv", "write_csv"]
 
 
 @cache
@@ -31,6 +31,8 @@ def result_words(language: str) -> Words:
     def typeset(content: Any) -> Any:
         if isinstance(content, dict):
             return {key: typeset(value) for key, value in content.items()}
+        if isinstance(content, list):
+            return [typeset(value) for value in content]
         return typography(content, language)
 
     return dict(typeset(read_yaml(WEB / f"results.{language}.yaml")))
@@ -176,13 +178,20 @@ COLUMNS = (*KEYS, "figure", "value", "low", "high", "p", "verdict", "snapshot", 
 
 def write_csv(out: Path, measures: Measures, results: Results | None, *, shop: Shop) -> int:
     """`rows` with what each figure means, as a spreadsheet reads it; whole or not at all. Returns the rows."""
+    return write_table(out, COLUMNS, _lines(measures, results, shop), shop=shop)
+
+
+def write_all_csv(out: Path, runs: Iterable[tuple[str, Measures, Results | None]], *, shop: Shop) -> int:
+    """The same of several runs, each line with its run."""
+    lines = ([run_id, *line] for run_id, measures, results in runs for line in _lines(measures, results, shop))
+    return write_table(out, ("run", *COLUMNS), lines, shop=shop)
+
+
+def _lines(measures: Measures, results: Results | None, shop: Shop) -> Iterator[list[str]]:
     known = result_words(shop.language)["definitions"]
-
-    def written(row: Mapping[str, Any]) -> list[str]:
+    for row in rows(measures, results):
         full = {"definition": known.get(row["figure"], known["effect"]), **row}
-        return [_plain(full.get(name)) for name in COLUMNS]
-
-    return write_table(out, COLUMNS, (written(row) for row in rows(measures, results)), shop=shop)
+        yield [_plain(full.get(name)) for name in COLUMNS]
 
 
 def _plain(value: Any) -> str:

@@ -9,6 +9,8 @@ from fastapi import APIRouter
 
 from habitue.house import House
 from habitue.web.ops import (
+    after,
+    budget,
     campaigns,
     customer_acts,
     customers,
@@ -18,9 +20,11 @@ from habitue.web.ops import (
     figures,
     files,
     front,
+    holdout,
     home,
     previews,
     problems,
+    results,
     run_contents,
     runs,
     trail,
@@ -29,7 +33,7 @@ from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
 
 PARTS = (
-    *(front, home, figures, campaigns, previews, runs, run_contents),
+    *(front, home, figures, campaigns, previews, runs, results, run_contents, holdout, after, budget),
     *(customers, customer_acts, problems, trail, desk, desk_board, desk_sheets, files),
 )
 

@@ -25,6 +25,7 @@ from habitue.shop import Shop
 from habitue.statements import statement
 from habitue.tables import Channel, RunState, Segment, State
 from habitue.tables import run as planned
+from habitue.web.ops import results
 from habitue.web.ops.campaigns import kinds, said_kind, titled
 from habitue.web.ops.listing import N_, Column, Filter, Listing
 from habitue.web.ops.shell import Here, Role, Visit, allowed, as_read_in, may_act, page
@@ -127,6 +128,7 @@ def run(run_id: str, here: Here, request: Request) -> Response:
         dag_runs=dag_runs.of_run(engine, run_id),
         follow_up=_follow_up(here, run_id),
         files=run_files.files(here.house, run_id) if here.visitor.role is Role.OPS else [],
+        **(results.known_of(here, run_id) if found.line.planned <= funnels.LIVE else {"said": None}),
     )
 
 
