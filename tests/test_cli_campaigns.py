@@ -151,7 +151,8 @@ def test_a_follow_up_is_checked_with_its_campaign(tmp_path: Path, monkeypatch: p
     assert "then: there is no" in said
     (tmp_path / "not_reached.sql").write_text(
         "-- Whom did nobody reach?\nselect customer_id from message join run using (run_id)\n"
-        "where campaign = :campaign and not :unanswered and on_date < cast(:on as date) - make_interval(days => :after_days)\n"
+        "where campaign = :campaign and not :unanswered\n"
+        "and on_date < cast(:on as date) - make_interval(days => :after_days)\n"
     )
     assert list(findings([path], {}, database=False)) == [(str(path), [])]
 
