@@ -34,8 +34,8 @@ def house(shop: House) -> House:
             text("update run set settings = settings || jsonb_build_object('title', cast(:title as jsonb))"), titled
         )
         people = (
-            "insert into segment (customer_id, snapshot_id, segment, recency_days, purchase_days, orders, amount_cents, "
-            "r, f, m, score, lifetime_cents, lifetime_days) "
+            "insert into segment (customer_id, snapshot_id, segment, recency_days, purchase_days, orders, "
+            "amount_cents, r, f, m, score, lifetime_cents, lifetime_days) "
             "select customer_id, '2026-09-01', 'lapsed', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 from message"
         )
         connection.execute(text(people))
