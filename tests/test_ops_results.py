@@ -31,7 +31,10 @@ def house(shop: House) -> House:
     with shop.engine.begin() as connection:
         titled = {"title": '{"fr": "Le printemps", "en": "Spring"}'}
         connection.execute(
-            text("update run set settings = settings || jsonb_build_object('title', cast(:title as jsonb))"), titled
+            text(
+                "update run set planned = 240, settings = settings || jsonb_build_object('title', cast(:title as jsonb))"
+            ),
+            titled,
         )
         people = (
             "insert into segment (customer_id, snapshot_id, segment, recency_days, purchase_days, orders, "
