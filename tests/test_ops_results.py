@@ -32,7 +32,8 @@ def house(shop: House) -> House:
         titled = {"title": '{"fr": "Le printemps", "en": "Spring"}'}
         connection.execute(
             text(
-                "update run set planned = 240, settings = settings || jsonb_build_object('title', cast(:title as jsonb))"
+                "update run set audience = 300, planned = 240, held_out = 60, "
+                "settings = settings || jsonb_build_object('title', cast(:title as jsonb))"
             ),
             titled,
         )
