@@ -31,7 +31,11 @@ def house(shop: House) -> House:
     with shop.engine.begin() as connection:
         titled = {"title": '{"fr": "Le printemps", "en": "Spring"}'}
         connection.execute(
-            text("update run set settings = settings || jsonb_build_object('title', cast(:title as jsonb))"), titled
+            text(
+                "update run set audience = 300, planned = 240, held_out = 60, "
+                "settings = settings || jsonb_build_object('title', cast(:title as jsonb))"
+            ),
+            titled,
         )
         people = (
             "insert into segment (customer_id, snapshot_id, segment, recency_days, purchase_days, orders, "
