@@ -30,6 +30,7 @@ from habitue.recipients import Run
 from habitue.shop import Shop, WarmUp, load_shop
 from habitue.tables import State, mail_day, message
 from habitue.texts import long_date
+from ops_site import Site
 from people import AT, ON
 from test_controls import CAPS, a_crowd, mailed, states, town
 from test_plans import campaign, planned
@@ -298,14 +299,14 @@ def test_a_rehearsal_says_that_the_window_is_too_short_for_the_days_that_are_nee
 
 
 @pytest.mark.parametrize(("cap", "said"), [(2, True), (50, False)])
-def test_the_runs_page_says_until_when_its_mails_wait(town: Engine, cap: int, said: bool) -> None:
-    from habitue.web.runs import _environment, _shown
-
+def test_the_runs_page_says_until_when_its_mails_wait(town: Engine, tmp_path: Path, cap: int, said: bool) -> None:
     done, part = mailed(town)
     here = shop(daily_cap=cap)
     settled(town, claimed(town, part, here, most=2), State.ACCEPTED)
-    known = _shown(overview.view(town, done.run_id, shop=here, at=AT), here, allowances.used(town, here, at=AT))
-    page = _environment(here).get_template("run.html.j2").render(root="", may_act=False, stopped=None, **known)
+    url = town.url.render_as_string(hide_password=False)
+    house = replace(House.of({"HABITUE_DATABASE_URL": url, "HABITUE_OUT": str(tmp_path)}), shop=here)
+    page = Site(house, AT).get("olga", f"/runs/{done.run_id}", language="fr").text
+    house.engine.dispose()
     assert (f"attendent le {long_date(ON + DAY, 'fr')}" in page) is said
 
 

@@ -135,7 +135,7 @@ def test_every_page_has_an_example_of_each_of_its_parameters() -> None:
 
 
 NAMES = ("run_id", "customer_id", "message_id", "complaint_id", "dataset", "rule", "name", "path", "folder", "dag_id")
-NAMES += ("dag_run_id",)
+NAMES += ("dag_run_id", "figure")
 
 
 def examples_of(house: House, who: str, card: str) -> dict[str, list[str]]:
@@ -157,6 +157,7 @@ def examples_of(house: House, who: str, card: str) -> dict[str, list[str]]:
         "folder": ["calls"],
         "name": list(FIGURES),
         "path": ["index.html", *([mail.name] if mail else [])],
+        "figure": ["orders", "delivered", "x"],
         "dag_id": ["quarterly_letter", "private_event", "nobody"],
         "dag_run_id": ["manual__2026"],
         "more": [

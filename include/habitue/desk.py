@@ -36,7 +36,7 @@ class Desk:
     connection: Connection | None = None
     """read people over this one: a rehearsal's are in no other"""
     shard: Shard | None = None
-    """which part of the run it lets go"""
+    """which part of the run it lets go; None: nobody is told what it settles"""
 
     @classmethod
     def of(cls, house: House, shard: Shard) -> Desk:
@@ -120,7 +120,8 @@ class Desk:
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         """To whoever counts, and to the log, what was settled."""
-        self.house.tidings.settled(outcomes, run_id=self.run.run_id, shard=str(self.shard))
+        if self.shard is not None:
+            self.house.tidings.settled(outcomes, run_id=self.run.run_id, shard=str(self.shard))
 
     def offer_words(self, who: Recipient) -> dict[str, object]:
         offer = self.run.offer(who.segment, who.arm)

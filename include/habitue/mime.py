@@ -77,7 +77,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of ours that goes with a mail. `name`: letters, digits, `_`, `-`, dots; `kind`: its type, `text/csv`."""
+    """A file of ours that goes with a mail. `name`: letters, digits, `_`, `-`, dots; `kind`: its type, `text/csv`; text is in
+    UTF-8."""
 
     name: str
     kind: str
@@ -140,8 +141,9 @@ def _attached(attachments: tuple[Attachment, ...], boundary: str, message_id: st
     for one in attachments:
         if not _ID.fullmatch(one.name) or not _KIND.fullmatch(one.kind):
             raise _refusal("Content-Disposition", message_id, "an attachment's name is letters, digits, _, - and dots")
+        charset = ' charset="utf-8";' if one.kind.startswith("text/") else ""
         parts += [
-            f'--{boundary}\r\nContent-Type: {one.kind};\r\n name="{one.name}"\r\n'
+            f'--{boundary}\r\nContent-Type: {one.kind};{charset}\r\n name="{one.name}"\r\n'
             f'Content-Disposition: attachment;\r\n filename="{one.name}"\r\n'
             "Content-Transfer-Encoding: base64\r\n\r\n".encode("ascii"),
             _base64(one.content),

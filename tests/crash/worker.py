@@ -76,7 +76,7 @@ def deliver(task: Task, began: Connection) -> None:
     deliveries.CLAIM = task.claim
     here = house(task.out, task.database_url, port=task.port, kind=task.kind, refused=task.refused)
     shard = Shard.parse(task.shard)
-    desk = deliveries.Desk(here, Run.of(here.engine, shard.run_id), task.name)
+    desk = deliveries.Desk(here, Run.of(here.engine, shard.run_id), task.name, shard=shard)
     sender = open_sender(here.shop, here.access, out=here.out)
     assert isinstance(sender, Smtp | SendGrid)
     sender.patience = Patience(first=0.1, longest=2)  # else most of a trial is waiting
