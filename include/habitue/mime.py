@@ -77,8 +77,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of ours that goes with a mail. `name`: letters, digits, `_`, `-`, dots; `kind`: its type, `text/csv`; text is in
-    UTF-8."""
+    """A file of ours that goes with a mail. `name`: letters, digits, `_`, `-`, dots; `kind`: its type, `text/csv`. Text
+    is in UTF-8."""
 
     name: str
     kind: str
