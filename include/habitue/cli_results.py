@@ -76,15 +76,16 @@ def _table(counted: Measures, by: str, shop: Shop) -> Table:
     from habitue.verdicts import result_words
 
     say, known = result_words(shop.language), words(shop.language)
+    names = {**known["segments"], **known["figures"]}
+    parts = [(names.get(name, name), counts) for name, counts in counted.by(by).items()]
     table = Table(title=say["title"].format(run=counted.run_id))
     table.add_column(say["columns"][by])
-    for figure in SHOWN:
-        table.add_column(say["columns"][figure], justify="right")
-    names = {**known["segments"], **known["figures"]}
-    for name, counts in counted.by(by).items():
-        table.add_row(names.get(name, name), *_cells(counts, counted.gross, shop))
-    table.add_section()
-    table.add_row(known["page"]["total"], *_cells(counted.all, counted.gross, shop))
+    columns = []
+    for name, counts in [*parts, (known["page"]["total"], counted.all)]:
+        table.add_column(name, justify="right")
+        columns.append(_cells(counts, counted.gross, shop))
+    for figure, *cells in zip(SHOWN, *columns, strict=True):
+        table.add_row(say["columns"][figure], *cells)
     return table
 
 
