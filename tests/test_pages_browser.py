@@ -7,6 +7,7 @@ A page that takes a new kind of parameter needs an example of it here: see `exam
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -231,8 +232,10 @@ MADE = "document.querySelectorAll('.harmed, [onmouseover], [onfocus], img[src=x]
 HARMED = f"[window.hit, {MADE}, document.cookie]"
 
 
-LOOKS = [("olga", width, language) for width in (1200, 390) for language in ("fr", "en")]
-LOOKS += [(who, *look) for who in ("marc", "anna") for look in ((1200, "en"), (390, "fr"))]
+LOOKS = [("olga", 1200, "en"), ("olga", 390, "fr"), ("marc", 1200, "en"), ("anna", 390, "fr")]
+"""Each person once at a desk or on a telephone, in one language or the other; EVERY_LOOK=1 adds the rest, minutes more."""
+if "EVERY_LOOK" in os.environ:
+    LOOKS += [("olga", 1200, "fr"), ("olga", 390, "en"), ("marc", 390, "fr"), ("anna", 1200, "en")]
 
 
 @pytest.mark.parametrize(("who", "width", "language"), LOOKS)
