@@ -233,7 +233,7 @@ HARMED = f"[window.hit, {MADE}, document.cookie]"
 
 
 LOOKS = [("olga", 1200, "en"), ("olga", 390, "fr"), ("marc", 1200, "en"), ("anna", 390, "fr")]
-"""Each person once at a desk or on a telephone, in one language or the other; EVERY_LOOK=1 adds the rest, minutes more."""
+"""At a desk or on a telephone, in one language or the other; EVERY_LOOK=1 adds the rest, minutes more."""
 if "EVERY_LOOK" in os.environ:
     LOOKS += [("olga", 1200, "fr"), ("olga", 390, "en"), ("marc", 390, "fr"), ("anna", 1200, "en")]
 
