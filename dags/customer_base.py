@@ -27,12 +27,7 @@ CUSTOMER_BASE = Asset("customer_base")
     max_active_runs=1,
     tags=["habitue", "base"],
     doc_md=__doc__,
-    default_args={
-        "owner": wiring.OWNER,
-        "retries": 2,
-        "retry_delay": timedelta(minutes=2),
-        "retry_policy": wiring.RETRY,
-    },
+    default_args=wiring.tried_again(after=timedelta(minutes=2)),
 )
 def customer_base() -> None:
     @task

@@ -32,12 +32,7 @@ from habitue.gathering import STEPS
     max_active_runs=1,
     tags=["habitue", "outcomes"],
     doc_md=__doc__,
-    default_args={
-        "owner": wiring.OWNER,
-        "retries": 2,
-        "retry_delay": timedelta(minutes=2),
-        "retry_policy": wiring.RETRY,
-    },
+    default_args=wiring.tried_again(after=timedelta(minutes=2)),
 )
 def outcomes() -> None:
     @task

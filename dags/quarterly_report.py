@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 import wiring
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 
@@ -27,19 +27,16 @@ from airflow.sdk.exceptions import AirflowSkipException
     max_active_runs=1,
     tags=["habitue", "outcomes"],
     doc_md=__doc__,
-    default_args={
-        "owner": wiring.OWNER,
-        "retries": 2,
-        "retry_delay": timedelta(minutes=10),
-        "retry_policy": wiring.RETRY,
-    },
+    default_args=wiring.tried_again(after=timedelta(minutes=10)),
 )
 def quarterly_report() -> None:
     @task
-    def report(**context: Any) -> Any:
+    @wiring.step
+    def report() -> Any:
         from habitue import quarterly_files, quarterly_mail
         from habitue.quarters import Quarter
 
+        context = get_current_context()
         house, day = wiring.house(), wiring.run_day(context)
         quarter = Quarter.of(day).before
         first = quarterly_mail.first_working_day(quarter, house.shop.country)

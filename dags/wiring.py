@@ -43,6 +43,12 @@ RETRY = ExceptionRetryPolicy(
 
 log = logging.getLogger(__name__)
 
+
+def tried_again(*, after: timedelta) -> dict[str, Any]:
+    """What the tasks of a DAG of ours share: who owns them, and that they are tried twice more, where that may help."""
+    return {"owner": OWNER, "retries": 2, "retry_delay": after, "retry_policy": RETRY}
+
+
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
 
