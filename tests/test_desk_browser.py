@@ -75,6 +75,7 @@ async def nothing_wrong(tab: Tab, where: str) -> None:
 
 
 ON_CARD = r"/desk\/card\/[-0-9a-f]+$/.test(location.pathname)"
+AT_ONCE = "() => setTimeout(() => document.querySelector('button[value=reason_price]').click())"
 DIALLED = "!!document.querySelector('.number')"
 
 
@@ -89,10 +90,15 @@ async def work(tab: Tab, address: str, *, scripts: bool) -> None:
     await to(tab, ".huge")  # Next
     await at_once(tab, "Enter", ON_CARD)
     await at_once(tab, "t", DIALLED, alt=True)
-    for answer in ("good_moment", "reason_price", "accepts", "rung_off"):
+    if scripts:  # whoever presses the next key as soon as he sees what it is for stays on the page too
+        await tab.ask(f"window.before = true; document.addEventListener('htmx:afterSwap', {AT_ONCE}, {{once: true}})")
+    for answer in ("good_moment", "accepts", "rung_off"):
+        if answer == "accepts" and not scripts:
+            await choose(tab, "button[value=reason_price]")
         await choose(tab, f"button[value={answer}]")
         if scripts:
             await tab.until("document.activeElement.closest('#talk') !== null")
+    assert await tab.ask("window.before === true") == scripts
     await to(tab, "textarea[name=notes]")
     await tab.tell("Input.insertText", text="vient samedi")
     await at_once(tab, "a", "!!document.querySelector('.ended')", alt=True)
