@@ -68,11 +68,13 @@ def migrated(server: URL) -> Iterator[Engine]:
 
 @pytest.fixture
 def base(migrated: Engine) -> Engine:
-    """The base, empty."""
+    """The base, empty. Only what isn't is emptied: to empty all takes ten times as long as to look."""
     from habitue.tables import metadata
 
+    looks = (f"select '{name}' where exists (select 1 from {name})" for name in metadata.tables)
     with migrated.begin() as connection:
-        connection.execute(text(f"truncate {', '.join(metadata.tables)}"))
+        if full := connection.scalars(text(" union all ".join(looks))).all():
+            connection.execute(text(f"truncate {', '.join(full)} cascade"))
     return migrated
 
 
