@@ -143,7 +143,9 @@ class Live:
 
 
 @pytest.fixture(scope="session")
-def live(server: URL, exports: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(
+    server: URL, airflow_database: Callable[[str], URL], exports: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
     out = tmp_path_factory.mktemp("live")
     base = ensure_database(server, "habitue_live")
     engine = connect(base)
@@ -166,7 +168,7 @@ def live(server: URL, exports: Path, tmp_path_factory: pytest.TempPathFactory) -
             getattr(customer_base, step)(house, on)
     customer_base.load(house, ON, at=now())
     house.engine.dispose()
-    home = AirflowHome(out / "airflow", ensure_database(server, "airflow_live"), port)
+    home = AirflowHome(out / "airflow", airflow_database("airflow_live"), port)
     home.home.mkdir()
     (home.home / "passwords.json").write_text(json.dumps({who: who for who in PEOPLE}))
     extra = {

@@ -6,13 +6,13 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import URL, Engine, text
+from sqlalchemy import URL, Engine, create_engine, text
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="habitue-test-"))
@@ -45,22 +45,29 @@ SHARED = ROOT.parent / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[URL]:
+    """Nothing in it needs to outlive a power cut."""
     from habitue.database import embedded
 
     with embedded(HOME / "postgres") as url:
+        tell(url, *(f"alter system set {name} = off" for name in ("fsync", "full_page_writes", "synchronous_commit")))
+        tell(url, "alter system set max_wal_size = '4GB'", "select pg_reload_conf()")
         yield url
+
+
+def tell(server: URL, *commands: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for command in commands:
+            connection.execute(text(command))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def migrated(server: URL) -> Iterator[Engine]:
-    """One database with the base's tables for all tests; nothing in it needs to outlive a power cut."""
+    """One database with the base's tables for all tests."""
     from habitue.database import connect, ensure_database, upgrade
 
     engine = connect(ensure_database(server, "habitue_tests"))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for setting in ("fsync = off", "full_page_writes = off"):
-            connection.execute(text(f"alter system set {setting}"))
-        connection.execute(text("select pg_reload_conf()"))
     upgrade(engine)
     yield engine
     engine.dispose()
@@ -71,11 +78,27 @@ def base(migrated: Engine) -> Engine:
     """The base, empty. Only what isn't is emptied: to empty all takes ten times as long as to look."""
     from habitue.tables import metadata
 
-    looks = (f"select '{name}' where exists (select 1 from {name})" for name in metadata.tables)
+    looks = (f"select '{name}' where exists (select 1 from {name})" for name in metadata.tables)  # noqa: S608
     with migrated.begin() as connection:
         if full := connection.scalars(text(" union all ".join(looks))).all():
             connection.execute(text(f"truncate {', '.join(full)} cascade"))
     return migrated
+
+
+@pytest.fixture(scope="session")
+def airflow_database(server: URL, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], URL]:
+    """Makes databases for Airflows, as `airflow db migrate` leaves them: that is done once, and copied."""
+    from habitue.airflow_home import AirflowHome
+    from habitue.database import ensure_database
+
+    made = "airflow_migrated"
+    AirflowHome(tmp_path_factory.mktemp("airflow"), ensure_database(server, made)).migrate({})
+
+    def copied(name: str) -> URL:
+        tell(server, f"create database {name} template {made}")
+        return server.set(database=name)
+
+    return copied
 
 
 @pytest.fixture(scope="session")

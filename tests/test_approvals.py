@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -417,10 +418,11 @@ def careful_shop(tmp_path: Path) -> Path:
     return file
 
 
-def test_dags_run_on_peoples_answers(house: House, careful_shop: Path, server: URL, exports: Path) -> None:
+def test_dags_run_on_peoples_answers(
+    house: House, careful_shop: Path, airflow_database: Callable[[str], URL], exports: Path
+) -> None:
     """Each day's run in Airflow: a no, no answer, one person's yes twice before another's; and one that is paused."""
     from habitue.airflow_home import AirflowHome
-    from habitue.database import ensure_database
 
     runs.plan(house, "winback_calls", on=ON, at=now())
     controls.pause(house.engine, f"winback_calls:{ON}", by="anna", reason="holidays", at=now())
@@ -432,8 +434,7 @@ def test_dags_run_on_peoples_answers(house: House, careful_shop: Path, server: U
         "HABITUE_SECRET": "for tests only",
         "HABITUE_TODAY": "2026-10-03",
     }
-    home = AirflowHome(house.out / "airflow", ensure_database(server, "airflow_approvals"))
-    home.migrate(settings)
+    home = AirflowHome(house.out / "airflow", airflow_database("airflow_approvals"))
     plays = [
         ["2026-10-01", "winback_calls", []],
         ["2026-10-01", "quarterly_letter", [["Reject", "anna"]]],

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from collector import Collector, told_all
 from conftest import ROOT
 from habitue import plans, runs, tokens
 from habitue.airflow_home import AirflowHome
-from habitue.database import connect, ensure_database
+from habitue.database import connect
 from habitue.errors import HabitueError
 from habitue.house import House
 from habitue.tables import message
@@ -89,7 +89,9 @@ def files(folder: Path) -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(folder)), path.read_bytes().decode(errors="replace")
 
 
-def test_a_whole_campaign_in_airflow_tells_of_nobody(tmp_path: Path, canaries: Path, base: Engine, server: URL) -> None:
+def test_a_whole_campaign_in_airflow_tells_of_nobody(
+    tmp_path: Path, canaries: Path, base: Engine, airflow_database: Callable[[str], URL]
+) -> None:
     settings = {
         "HABITUE_SOURCE": "demo_shop",
         "HABITUE_DATA": str(canaries),
@@ -97,9 +99,8 @@ def test_a_whole_campaign_in_airflow_tells_of_nobody(tmp_path: Path, canaries: P
         "HABITUE_DATABASE_URL": base.url.render_as_string(hide_password=False),
         "HABITUE_TODAY": "2026-10-01",
     }
-    url = ensure_database(server, "airflow_canary")
+    url = airflow_database("airflow_canary")
     home = AirflowHome(tmp_path / "airflow", url)
-    home.migrate(settings)
     with running(Collector()) as collector:
         done = subprocess.run(
             [sys.executable, str(ROOT / "tests" / "play_canary.py"), "2026-10-01", *DAGS],

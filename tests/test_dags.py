@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -153,11 +154,10 @@ def test_dag_files_parse_in_less_than_a_second_beyond_airflows_own() -> None:
 
 
 def test_all_dags_run_and_run_again_without_writing_to_anyone_twice(
-    tmp_path: Path, exports: Path, base: Engine, server: URL
+    tmp_path: Path, exports: Path, base: Engine, airflow_database: Callable[[str], URL]
 ) -> None:
     """Every task of every DAG, as Airflow runs it, on a small shop; then all of them cleared and run again."""
     from habitue.airflow_home import AirflowHome
-    from habitue.database import ensure_database
 
     settings = {
         "HABITUE_SOURCE": "demo_shop",
@@ -166,8 +166,7 @@ def test_all_dags_run_and_run_again_without_writing_to_anyone_twice(
         "HABITUE_DATABASE_URL": base.url.render_as_string(hide_password=False),
         "HABITUE_TODAY": "2026-10-01",
     }
-    home = AirflowHome(tmp_path / "airflow", ensure_database(server, "airflow_tests"))
-    home.migrate(settings)
+    home = AirflowHome(tmp_path / "airflow", airflow_database("airflow_tests"))
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "play_dags.py"), "2026-10-01"],
         env=home.environment(settings),

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -118,7 +118,9 @@ class Airflow:
 
 
 @pytest.fixture(scope="module")
-def served(server: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Airflow, list[list[str]]]]:
+def served(
+    server: URL, airflow_database: Callable[[str], URL], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Airflow, list[list[str]]]]:
     from habitue.airflow_home import AirflowHome
     from habitue.database import connect, ensure_database, upgrade
 
@@ -130,7 +132,7 @@ def served(server: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     url = ensure_database(server, "habitue_pages")
     base = connect(url)
     upgrade(base)
-    home = AirflowHome(out / "airflow", ensure_database(server, "airflow_pages"))
+    home = AirflowHome(out / "airflow", airflow_database("airflow_pages"))
     home.home.mkdir()
     (home.home / "passwords.json").write_text(json.dumps(dict.fromkeys(WHO, "secret")))
     settings = {
@@ -139,7 +141,6 @@ def served(server: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
         "HABITUE_DATABASE_URL": url.render_as_string(hide_password=False),
         "HABITUE_TODAY": ON.isoformat(),
     }
-    home.migrate(settings)
     log = (out / "api.log").open("w+")
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, str(home.home / "passwords.json")],
