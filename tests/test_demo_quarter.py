@@ -33,7 +33,7 @@ def lines(folder: Path) -> list[dict[str, str]]:
 
 
 def quarter(exports: Path, out: Path, *, seed: int = 1, lift: dict[str, float] | None = None) -> Quarter:
-    sent = [Sent(who, "letter", SINCE, f"CODE{who}") for who in customers(exports)[::2]]
+    sent = [Sent(who, "letter", SINCE, f"CODE-{who}") for who in customers(exports)[::2]]
     return write_quarter(exports, out, since=SINCE, until=UNTIL, seed=seed, sent=sent, lift=lift or LIFT)
 
 
@@ -60,11 +60,18 @@ def test_the_same_seed_gives_the_same_bytes(exports: Path, tmp_path: Path) -> No
     assert a == b != c
 
 
-def test_codes_are_given_by_those_who_have_one(exports: Path, tmp_path: Path) -> None:
-    quarter(exports, tmp_path, lift={"letter": 0.5})
-    given = [row for row in lines(tmp_path)[len(lines(exports)) :] if row["code_avantage"]]
-    assert given
-    assert all(row["code_avantage"] == f"CODE{row['id_client']}" for row in given)
+def test_codes_are_given_by_those_who_have_one_and_by_a_few_friends(exports: Path, tmp_path: Path) -> None:
+    """As a till takes them down: what the book of credits reads of them is one of those that were sent."""
+    found = quarter(exports, tmp_path, lift={"letter": 0.5})
+    orders = {row["no_commande"]: row for row in lines(tmp_path)[len(lines(exports)) :] if row["code_avantage"]}
+    sent = {f"CODE-{who}" for who in customers(exports)[::2]}
+    read = {number: "CODE-" + row["code_avantage"].strip().upper()[-8:] for number, row in orders.items()}
+    assert set(read.values()) <= sent
+    friends = [number for number, code in read.items() if code != f"CODE-{orders[number]['id_client']}"]
+    assert len(orders) == found.codes
+    assert 0 < len(friends) == found.friends < 0.2 * found.codes
+    assert len({row["code_avantage"][4] == "-" for row in orders.values()}) == 2
+    assert any(row["code_avantage"] != row["code_avantage"].upper() for row in orders.values())
 
 
 def test_a_year_before_must_be_known(exports: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import csv
 import gzip
 import io
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,10 @@ LIFT: Mapping[str, float] = {"letter": 0.07, "email": 0.03, "call": 0.12}
 """The chance that a message brings a visit more."""
 CODE_OF_EXTRA, CODE_OF_OTHERS = 0.7, 0.2
 """How many give the code of their message: who came because of it, and who would have come anyway."""
+CODE_OF_A_FRIEND = 0.03
+"""How many who would have come anyway give a code that was another's, whether they were written to or not."""
+TYPED: Sequence[Callable[[str], str]] = (str, str.lower, lambda code: code.replace("-", ""), lambda code: code + " ")
+"""How a code gets into the till."""
 RETURNED, LATE = 0.04, 0.3
 """Orders brought back, and how many of those only after two to four months."""
 MOMENT = "%d/%m/%Y %H:%M"
@@ -61,6 +65,9 @@ class Quarter:
     extra: int = 0
     """orders that came because of a message"""
     codes: int = 0
+    """orders with the code of a message"""
+    friends: int = 0
+    """those of them whose buyer was not the one it was written to"""
     returns: int = 0
     caused: dict[str, set[str]] = field(default_factory=dict)
     """by channel: customers who bought because of a message and would not have bought at all"""
@@ -110,6 +117,7 @@ def write_quarter(
             orders.append(_extra(rng, past[int(rng.integers(len(past)))], message, until, found))
             if message.customer_id not in bought:
                 found.caused.setdefault(message.channel, set()).add(message.customer_id)
+    _type_codes(np.random.default_rng([seed, since.toordinal(), 1]), orders, sent, found)
     orders += _brought_back(rng, orders, until, found)
     _write(out, before, rows, orders)
     return found
@@ -156,7 +164,7 @@ def _give_codes(rng: np.random.Generator, orders: list[list[Row]], sent: Sequenc
     by_customer = {message.customer_id: message for message in sent}
     for lines, gives in zip(orders, rng.random(len(orders)) < CODE_OF_OTHERS, strict=True):
         message, moment = by_customer.get(lines[0]["id_client"]), _moment(lines[0])
-        if gives and message and moment and moment.date() > message.on:
+        if gives and message and message.offer_code and moment and moment.date() > message.on:
             _with_code(lines, message.offer_code)
             found.codes += 1
 
@@ -164,6 +172,21 @@ def _give_codes(rng: np.random.Generator, orders: list[list[Row]], sent: Sequenc
 def _with_code(lines: list[Row], code: str) -> None:
     for row in lines:
         row["code_avantage"] = code
+
+
+def _type_codes(rng: np.random.Generator, orders: list[list[Row]], sent: Sequence[Sent], found: Quarter) -> None:
+    """Friends' codes, and how all of them are typed. Chances of their own: who comes hangs on none of this."""
+    coded = [message for message in sent if message.offer_code]
+    for lines, passed_on in zip(orders, rng.random(len(orders)) < CODE_OF_A_FRIEND, strict=True):
+        code, moment = lines[0]["code_avantage"], _moment(lines[0])
+        if not code and passed_on and coded and moment:
+            friend = coded[int(rng.integers(len(coded)))]
+            if friend.customer_id != lines[0]["id_client"] and moment.date() > friend.on:
+                code = friend.offer_code
+                found.codes += 1
+                found.friends += 1
+        if code:
+            _with_code(lines, TYPED[int(rng.integers(len(TYPED)))](code))
 
 
 def _extra(rng: np.random.Generator, like: Sequence[Row], message: Sent, until: date, found: Quarter) -> list[Row]:
@@ -177,7 +200,7 @@ def _extra(rng: np.random.Generator, like: Sequence[Row], message: Sent, until: 
     clock = 600 + int(rng.integers(0, 540))
     moment = datetime(day.year, day.month, day.day, clock // 60, clock % 60)  # noqa: DTZ001 - shop time
     lines = [{**row, "id_client": message.customer_id, "date_heure": moment.strftime(MOMENT)} for row in like]
-    gives = rng.random() < CODE_OF_EXTRA
+    gives = rng.random() < CODE_OF_EXTRA and bool(message.offer_code)
     _with_code(lines, message.offer_code if gives else "")
     found.extra += 1
     found.codes += int(gives)
