@@ -188,10 +188,9 @@ def run_quarter(console: Console, *, out: Path, seed: int) -> None:
         told = _what_came_of_it(later(place))
     if known:
         console.print(f"[bold]Nothing was lived twice:[/bold] the shop stood at {LATER_DAY} already.")
+    console.print("{again:,} orders would have come anyway, {extra:,} came because of a message.".format(**truth))
     console.print(
-        f"{truth['again']:,} orders would have come anyway, {truth['extra']:,} came because of a message; "
-        f"{truth['codes']:,} gave a code, {truth['friends']:,} of them somebody else's; {truth['returns']:,} orders were "
-        "brought back."
+        "{codes:,} gave a code, {friends:,} of them a friend's; {returns:,} were brought back.".format(**truth)
     )
     for run_id, says in told.items():
         console.print(f"  {run_id}: {says}", markup=False)
