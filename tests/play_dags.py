@@ -1,5 +1,5 @@
-"""Runs the DAGs by `dag.test()` in a process of their own, twice, then the quarterly report as the scheduler would start
-it, a day too late; prints what became of each task."""
+"""Runs the DAGs by `dag.test()` in a process of their own, twice, then the quarterly report as the scheduler would have
+started it, a day too late; prints what became of each task."""
 
 from __future__ import annotations
 

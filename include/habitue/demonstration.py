@@ -189,9 +189,7 @@ def run_quarter(console: Console, *, out: Path, seed: int) -> None:
     if known:
         console.print(f"[bold]Nothing was lived twice:[/bold] the shop stood at {LATER_DAY} already.")
     console.print("{again:,} orders would have come anyway, {extra:,} came because of a message.".format(**truth))
-    console.print(
-        "{codes:,} gave a code, {friends:,} of them a friend's; {returns:,} came back.".format(**truth)
-    )
+    console.print("{codes:,} gave a code, {friends:,} of them a friend's; {returns:,} came back.".format(**truth))
     for run_id, says in told.items():
         console.print(f"  {run_id}: {says}", markup=False)
     for file in made.files:
