@@ -6,6 +6,8 @@ its channel: this is the true effect, planted here, that a report must find. Som
 their offer, also of those who would have come anyway: what is credited to a message is more than what it caused. Some
 goods are brought back, a part of them months later.
 
+New customers come too: those whom another shop of the same model and size met in these months.
+
 The same arguments give the same bytes.
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from habitue.demo_shop import FILES
 from habitue.errors import SettingError
+from habitue.senders import replace_file
 from habitue.statements import statement
 
 if TYPE_CHECKING:
@@ -69,6 +72,9 @@ class Quarter:
     friends: int = 0
     """those of them whose buyer was not the one it was written to"""
     returns: int = 0
+    newcomers: int = 0
+    """customers who were not there before, and what they bought"""
+    their_orders: int = 0
     caused: dict[str, set[str]] = field(default_factory=dict)
     """by channel: customers who bought because of a message and would not have bought at all"""
 
@@ -119,7 +125,11 @@ def write_quarter(
                 found.caused.setdefault(message.channel, set()).add(message.customer_id)
     _type_codes(np.random.default_rng([seed, since.toordinal(), 1]), orders, sent, found)
     orders += _brought_back(rng, orders, until, found)
-    _write(out, before, rows, orders)
+    people, consents, theirs = _newcomers(before, since, until, seed)
+    found.newcomers, found.their_orders = len({row["id_client"] for row in people}), len(theirs)
+    _write(out, before, rows, [*orders, *theirs])
+    _append(out, before, FILES["clients"], people)
+    _append(out, before, FILES["consentements"], consents)
     return found
 
 
@@ -130,8 +140,37 @@ def sent_of(engine: Engine) -> list[Sent]:
 
 
 def _read(path: Path) -> Iterator[Row]:
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as table:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as table:
         yield from csv.DictReader(table, delimiter=";")
+
+
+def _newcomers(before: Path, since: date, until: date, seed: int) -> tuple[list[Row], list[Row], list[list[Row]]]:
+    """Their rows, their consents, their orders, with numbers that go on behind the last customer's."""
+    from habitue.demo_shop import write_shop
+
+    known = {row["id_client"] for row in _read(before / FILES["clients"])}
+    last = max((int(who[1:]) for who in known), default=0)
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder)
+        write_shop(other, customers=max(1, len(known)), seed=seed + since.toordinal(), until=until)
+        people = [row for row in _read(other / FILES["clients"]) if (_day(row["cree_le"]) or date.min) >= since]
+        ids = list(dict.fromkeys(row["id_client"] for row in people))
+        number = {who: f"C{place:07d}" for place, who in enumerate(ids, last + 1)}
+        consents = [row for row in _read(other / FILES["consentements"]) if row["id_client"] in number]
+        orders: dict[str, list[Row]] = {}
+        for row in _read(other / FILES["commandes"]):
+            if row["id_client"] in number and _moment(row):
+                orders.setdefault(row["no_commande"], []).append(row)
+    for row in [*people, *consents, *(row for lines in orders.values() for row in lines)]:
+        row["id_client"] = number[row["id_client"]]
+    return people, consents, list(orders.values())
+
+
+def _day(said: str) -> date | None:
+    try:
+        return datetime.strptime(said, MOMENT[:8]).date()  # noqa: DTZ007 - a day
+    except ValueError:
+        return None
 
 
 def _moment(row: Row) -> datetime | None:
@@ -228,9 +267,6 @@ def _brought_back(
 def _write(out: Path, before: Path, rows: Sequence[Row], orders: Sequence[list[Row]]) -> None:
     """Everything beside the old, all or nothing; new orders by time, with numbers that go on behind the last one."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("clients", "consentements"):
-        if before != out:
-            shutil.copyfile(before / FILES[name], out / FILES[name])
     serial = max((int(row["no_commande"].rpartition("-")[2]) for row in rows), default=0)
     by_time = sorted(orders, key=lambda lines: (_moment(lines[0]) or datetime.min, lines[0]["id_client"]))  # noqa: DTZ901
     part = out / f".{FILES['commandes']}.part"
@@ -247,3 +283,10 @@ def _write(out: Path, before: Path, rows: Sequence[Row], orders: Sequence[list[R
         text.flush()
         text.detach()
     part.replace(out / FILES["commandes"])
+
+
+def _append(out: Path, before: Path, name: str, rows: Sequence[Row]) -> None:
+    text = io.StringIO()
+    if rows:
+        csv.DictWriter(text, list(rows[0]), delimiter=";", lineterminator="\r\n").writerows(rows)
+    replace_file(out / name, (before / name).read_bytes() + text.getvalue().encode())
