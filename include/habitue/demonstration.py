@@ -114,8 +114,15 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
             if source is None:
                 make_shop(place.out / "shop", progress)
             before = done_so_far(place, on)
+            if source is None and lived_on(place):
+                place = later(place)
             if source is None and on < LATER_DAY and lived_on(place):
-                after = before  # what is past can't be played any more
+                after = before
+                if not before["messages"]:
+                    raise SettingError(
+                        f"{out}: this shop has lived on to {LATER_DAY}, and {on} can't be played any more; give another "
+                        "folder (OUT=…, or --out)"
+                    )
             else:
                 prepare(place, progress)
                 play(place, on, progress)
@@ -190,6 +197,7 @@ def run_quarter(console: Console, *, out: Path, seed: int) -> None:
         console.print(f"[bold]Nothing was lived twice:[/bold] the shop stood at {LATER_DAY} already.")
     console.print("{again:,} orders would have come anyway, {extra:,} came because of a message.".format(**truth))
     console.print("{codes:,} gave a code, {friends:,} of them a friend's; {returns:,} came back.".format(**truth))
+    console.print("{newcomers:,} new customers bought {their_orders:,} times.".format(**truth))
     for run_id, says in told.items():
         console.print(f"  {run_id}: {says}", markup=False)
     for file in made.files:
