@@ -120,8 +120,8 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
                 after = before
                 if not before["messages"]:
                     raise SettingError(
-                        f"{out}: this shop has lived on to {LATER_DAY}, and {on} can't be played any more; give another "
-                        "folder (OUT=…, or --out)"
+                        f"{out}: this shop has lived on to {LATER_DAY}, and {on} can't be played any more; give "
+                        "another folder (OUT=…, or --out)"
                     )
             else:
                 prepare(place, progress)
