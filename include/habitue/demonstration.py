@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from habitue import clock, database, doors, quarterly_files, verdicts
+from habitue import database, doors, quarterly_files, verdicts
 from habitue.airflow_home import AirflowHome
 from habitue.errors import SettingError
 from habitue.gathering import STEPS
@@ -276,11 +276,10 @@ def _what_came_of_it(place: Site) -> dict[str, str]:
 
 @contextmanager
 def _house(place: Site) -> Iterator[tuple[House, datetime]]:
-    """The house on LATER_DAY."""
-    settings = {**os.environ, **place.environment, "HABITUE_TODAY": LATER_DAY.isoformat()}
-    house = House.of(settings)
+    """The house as LATER_DAY begins: what is gathered then is known at whatever hour somebody looks on that day."""
+    house = House.of({**os.environ, **place.environment, "HABITUE_TODAY": LATER_DAY.isoformat()})
     try:
-        yield house, clock.now(settings, house.shop.tz)
+        yield house, datetime.combine(LATER_DAY, time(), house.shop.tz)
     finally:
         house.engine.dispose()
 
