@@ -17,7 +17,7 @@ from urllib.parse import quote
 from sqlalchemy import text
 
 from chromium import Frame, Tab, in_a_browser
-from habitue.demonstration import DEMO_DAY, site
+from habitue.demonstration import DEMO_DAY, LATER_DAY, site
 from habitue.house import House
 from ops_site import browsed
 
@@ -100,10 +100,10 @@ def of_habitue(address: str, customer: str) -> Play:
 
 def main(out: Path) -> None:
     with site(source=None, data=None, out=out) as place:
-        house = House.of({**os.environ, **place.environment, "HABITUE_TODAY": DEMO_DAY.isoformat()})
+        house = House.of({**os.environ, **place.environment, "HABITUE_TODAY": LATER_DAY.isoformat()})
         with house.engine.connect() as connection:
             customer = str(connection.scalar(text(GOOD)))
-        at = datetime.combine(DEMO_DAY, time(11), house.shop.tz)
+        at = datetime.combine(LATER_DAY, time(11), house.shop.tz)
         with browsed(house, at) as address:
             in_a_browser(of_habitue(address, customer), width=SIZE[0])
         house.engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,16 @@ def test_make_help_names_every_target(tmp_path: Path) -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("demo", "up", "down", "test", "lint", "bench"):
         assert f"  {target} " in done.stdout
+
+
+def test_only_the_demonstration_that_was_played_can_live_on(tmp_path: Path) -> None:
+    done = habitue("demo-quarter", "--out", "nothing", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing holds no demonstration: run `habitue demo --out nothing` first" in done.stderr
+    (tmp_path / "real").mkdir()
+    known = {"HABITUE_SOURCE": "online_retail", "HABITUE_DATA": str(tmp_path / "exports")}
+    (tmp_path / "real" / "site.json").write_text(json.dumps(known))
+    done = habitue("demo-quarter", "--out", "real", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "real holds another shop's house (source online_retail)" in done.stderr
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["site.json"]

@@ -156,11 +156,15 @@ def test_dag_files_parse_in_less_than_a_second_beyond_airflows_own() -> None:
 def test_all_dags_run_and_run_again_without_writing_to_anyone_twice(
     tmp_path: Path, exports: Path, base: Engine, airflow_database: Callable[[str], URL]
 ) -> None:
-    """Every task of every DAG, as Airflow runs it, on a small shop; then all of them cleared and run again."""
+    """Every task of every DAG, as Airflow runs it, on a small shop; then all of them cleared and run again. The report
+    of the quarter goes to whom the shop names; the scheduler's run of any day but the first working one makes none."""
     from habitue.airflow_home import AirflowHome
 
+    named = tmp_path / "demo_shop.yaml"
+    ours = (ROOT / "include" / "sources" / "demo_shop.yaml").read_text("utf-8")
+    named.write_text(f"{ours}\nshop: {{report: {{to: [direction@example.org]}}}}\n", "utf-8")
     settings = {
-        "HABITUE_SOURCE": "demo_shop",
+        "HABITUE_SOURCE": str(named),
         "HABITUE_DATA": str(exports),
         "HABITUE_OUT": str(tmp_path / "out"),
         "HABITUE_DATABASE_URL": base.url.render_as_string(hide_password=False),
@@ -175,7 +179,8 @@ def test_all_dags_run_and_run_again_without_writing_to_anyone_twice(
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    rounds = json.loads(done.stdout.strip().splitlines()[-1])
+    *rounds, late = json.loads(done.stdout.strip().splitlines()[-1])
+    assert late == {"quarterly_report": {"run": ["success"], "report": ["skipped"]}}
     for states in rounds:
         for dag_id, tasks in states.items():
             skipped = {name for name, found in tasks.items() if found == ["skipped"]}
@@ -190,7 +195,10 @@ def test_all_dags_run_and_run_again_without_writing_to_anyone_twice(
         planned = connection.scalar(text("select sum(planned) from run"))
     assert states == {"accepted": planned}
     assert attempts == 1
-    mails = len(list((tmp_path / "out" / "emails").glob("*.eml")))
+    reports = list((tmp_path / "out" / "emails").glob("report-2026-Q3-*.eml"))
+    assert len(reports) == 1
+    assert "quarterly-2026-Q3.fr.pdf" in reports[0].read_text("utf-8")
+    mails = len(list((tmp_path / "out" / "emails").glob("*.eml"))) - len(reports)
     with base.connect() as connection:
         assert mails == connection.scalar(text("select count(*) from message where channel = 'email'"))
 

@@ -33,7 +33,7 @@ def lines(folder: Path) -> list[dict[str, str]]:
 
 
 def quarter(exports: Path, out: Path, *, seed: int = 1, lift: dict[str, float] | None = None) -> Quarter:
-    sent = [Sent(who, "letter", SINCE, f"CODE{who}") for who in customers(exports)[::2]]
+    sent = [Sent(who, "letter", SINCE, f"CODE-{who}") for who in customers(exports)[::2]]
     return write_quarter(exports, out, since=SINCE, until=UNTIL, seed=seed, sent=sent, lift=lift or LIFT)
 
 
@@ -46,9 +46,16 @@ def test_what_was_there_stays_and_the_new_orders_are_of_the_quarter(exports: Pat
     assert SINCE <= min(days) <= max(days) <= UNTIL
     orders = {row["no_commande"] for row in new}
     assert not orders & {row["no_commande"] for row in before}
-    assert len(orders) == found.again + found.extra + found.returns
-    assert len([row for row in new if row["quantite"].startswith("-")]) == found.returns
-    assert len({row["no_commande"] for row in new if row["code_avantage"]}) == found.codes
+    old = set(customers(exports))
+    assert (
+        len({row["no_commande"] for row in new if row["id_client"] in old}) == found.again + found.extra + found.returns
+    )
+    assert len(orders) == found.again + found.extra + found.returns + found.their_orders
+    assert len([row for row in new if row["quantite"].startswith("-") and row["id_client"] in old]) == found.returns
+    came = set(customers(tmp_path)) - old
+    assert 0 < len(came) == found.newcomers < 0.2 * len(old)
+    assert {row["id_client"] for row in new} - old <= came
+    assert len({row["no_commande"] for row in new if row["code_avantage"].startswith(("CODE", "code"))}) == found.codes
     assert found.extra > 0
     assert {path.name for path in tmp_path.iterdir()} == {"clients.csv", "commandes.csv.gz", "consentements.csv"}
 
@@ -60,11 +67,19 @@ def test_the_same_seed_gives_the_same_bytes(exports: Path, tmp_path: Path) -> No
     assert a == b != c
 
 
-def test_codes_are_given_by_those_who_have_one(exports: Path, tmp_path: Path) -> None:
-    quarter(exports, tmp_path, lift={"letter": 0.5})
-    given = [row for row in lines(tmp_path)[len(lines(exports)) :] if row["code_avantage"]]
-    assert given
-    assert all(row["code_avantage"] == f"CODE{row['id_client']}" for row in given)
+def test_codes_are_given_by_those_who_have_one_and_by_a_few_friends(exports: Path, tmp_path: Path) -> None:
+    """As a till takes them down: what the book of credits reads of them is one of those that were sent."""
+    found = quarter(exports, tmp_path, lift={"letter": 0.5})
+    orders = {row["no_commande"]: row for row in lines(tmp_path)[len(lines(exports)) :]}
+    orders = {number: row for number, row in orders.items() if row["code_avantage"].upper().startswith("CODE")}
+    sent = {f"CODE-{who}" for who in customers(exports)[::2]}
+    read = {number: "CODE-" + row["code_avantage"].strip().upper()[-8:] for number, row in orders.items()}
+    assert set(read.values()) <= sent
+    friends = [number for number, code in read.items() if code != f"CODE-{orders[number]['id_client']}"]
+    assert len(orders) == found.codes
+    assert 0 < len(friends) == found.friends < 0.2 * found.codes
+    assert len({row["code_avantage"][4] == "-" for row in orders.values()}) == 2
+    assert any(row["code_avantage"] != row["code_avantage"].upper() for row in orders.values())
 
 
 def test_a_year_before_must_be_known(exports: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from habitue import advice, figures_in_words, quarterly, quarterly_files, quarterly_mail, quarterly_words, runs, trends
 from habitue.cli import app
-from habitue.effects import Side, effect
+from habitue.effects import Side, Sums, effect, mean_effect
 from habitue.errors import LedgerError, SettingError
 from habitue.figures import FIGURES
 from habitue.holdings import place_of
@@ -195,10 +195,12 @@ def test_the_command_makes_the_last_whole_quarter(told: House, monkeypatch: pyte
 # What it advises ----------------------------------------------------------------------------------------------------
 
 
-def result(treated: tuple[int, int], control: tuple[int, int]) -> Results:
+def result(treated: tuple[int, int], control: tuple[int, int], cents: int | None = None) -> Results:
+    """`cents`: the margin of each who bought."""
     of = effect(Side(*treated), Side(*control))
     assert of is not None
-    contrast = Contrast("all", of, None, None, 1_000_000)
+    margin = cents and mean_effect(*(Sums(n, buyers * cents, buyers * cents**2) for n, buyers in (treated, control)))
+    contrast = Contrast("all", of, None, margin or None, 100_000_000)
     whole = (f"spring:{ON}", "2026-10-01", datetime(2026, 10, 1, tzinfo=UTC), ON, True, contrast)
     return Results(*whole, (), (), (), None, None, None)
 
@@ -218,6 +220,10 @@ def test_what_is_shown_is_to_be_done_again_and_what_harms_is_to_be_stopped(told:
     runs.plan(told, "quarterly_letter", on=ON, at=now())
     found = quarterly.quarterly(told, Quarter(2026, 4), at=now() + timedelta(hours=1))
     assert "gain" in advised(found, told, result((1000, 300), (1000, 200)))
+    assert "gain" in advised(found, told, result((1000, 300), (1000, 200), cents=2000))
+    poor = advised(found, told, result((1000, 300), (1000, 200), cents=20))  # who came left twenty cents each
+    assert "costly" in poor
+    assert "gain" not in poor
     assert advised(found, told, result((1000, 200), (1000, 300)))[0] == "harm"
     assert "too_small" in advised(found, told, result((100, 21), (100, 20)))
     assert "no_holdout" in advised(found, told, None, held_out=0)

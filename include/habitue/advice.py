@@ -17,12 +17,12 @@ from habitue.quarterly import Mailing, Quarterly
 from habitue.report import count, percent
 from habitue.settings import INCLUDE, Count, Share, Strict, Words, read_yaml, validate
 from habitue.shop import Shop
-from habitue.texts import typography
+from habitue.texts import money, typography
 
 FILE = INCLUDE / "advice.yaml"
 
 When = Literal[
-    "harm", "out_of_the_ordinary", "complaints_worse", "service", "attrition_worse", "gain", "share_below",
+    "harm", "out_of_the_ordinary", "complaints_worse", "service", "attrition_worse", "gain", "costly", "share_below",
     "share_above", "one_kind", "answered", "too_small", "no_holdout",
 ]  # fmt: skip
 
@@ -86,15 +86,19 @@ def _harm(asked: Asked) -> Iterator[dict[str, Any]]:
         yield {"title": one.title(asked.shop.language)}
 
 
-def _gain(asked: Asked) -> Iterator[dict[str, Any]]:
+def _gain(asked: Asked, *, costly: bool) -> Iterator[dict[str, Any]]:
+    """Shown to bring customers; `costly`: whose margin is likely less than the run has cost."""
     language = asked.shop.language
     for one in _judged(asked, "gain"):
         if one.results and one.results.whole:
-            of = one.results.whole.buyers
+            of, earned = one.results.whole.buyers, one.results.whole.earned_cents
+            if (earned is not None and earned[0] < 0) is not costly:
+                continue
             extra, low, high = (
                 count(round(number), language) for number in (of.extra, of.extra_interval.low, of.extra_interval.high)
             )
-            yield {"title": one.title(language), "extra": extra, "low": low, "high": high}
+            lost = money(-100 * round(earned[0] / 100), asked.shop.currency, language) if earned else ""
+            yield {"title": one.title(language), "extra": extra, "low": low, "high": high, "lost": lost}
 
 
 def _too_small(asked: Asked) -> Iterator[dict[str, Any]]:
@@ -180,7 +184,8 @@ CONDITIONS: Mapping[When, Callable[[Asked], Iterator[dict[str, Any]]]] = {
     "complaints_worse": lambda asked: _worse(asked, "complaints"),
     "service": lambda asked: _reasons(asked, answered=False),
     "attrition_worse": lambda asked: _worse(asked, "attrition"),
-    "gain": _gain,
+    "gain": lambda asked: _gain(asked, costly=False),
+    "costly": lambda asked: _gain(asked, costly=True),
     "share_below": lambda asked: _share(asked, "below"),
     "share_above": lambda asked: _share(asked, "above"),
     "one_kind": _one_kind,

@@ -139,6 +139,19 @@ def demo(
     run_demo(console, source=source, data=data, on=on.date() if on else DEMO_DAY, out=out)
 
 
+@app.command("demo-quarter")
+def demo_quarter(
+    out: Annotated[Path, typer.Option(envvar="HABITUE_OUT", help="The folder of the demonstration.")] = Path(
+        "var/demo"
+    ),
+    seed: Annotated[int, typer.Option(help="The same seed gives the same purchases.")] = 1,
+) -> None:
+    """Let the demonstration of `habitue demo` live through a quarter: what was bought, what its messages brought in."""
+    from habitue.demonstration import run_quarter
+
+    run_quarter(console, out=out, seed=seed)
+
+
 @app.command()
 def up(
     source: Annotated[

@@ -1,11 +1,9 @@
-"""`habitue results`, `habitue budget`, `habitue worth`: what became of runs, of money, and of customers; and
-`habitue demo-quarter`, which lets the demonstration shop live on."""
+"""`habitue results`, `habitue budget`, `habitue worth`: what became of runs, of money, and of customers."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +24,6 @@ def mount(app: typer.Typer) -> None:
     app.command()(results)
     app.command()(budget)
     app.command()(worth)
-    app.command("demo-quarter")(demo_quarter)
 
 
 SHOWN = (
@@ -215,24 +212,3 @@ def worth(
         )
     console.print(say["once"], markup=False)
     console.print(lifetime.VERSION, style="dim", markup=False)
-
-
-def demo_quarter(
-    data: Annotated[Path, typer.Option(help="The folder of the demonstration shop's exports.")],
-    out: Annotated[Path, typer.Option(help="The folder for the same exports, some months later.")],
-    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last day of purchases in them.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
-) -> None:
-    """Let the demonstration shop live on: what was bought since, also because of the messages that left."""
-    from habitue import demo_quarter as later
-    from habitue import doors
-
-    with doors.opened(os.environ) as (house, _):
-        sent = later.sent_of(house.engine)
-    if not sent:
-        console.print("No message has left yet: deliver a run first")
-        raise typer.Exit(1)
-    since = min(message.on for message in sent)
-    found = later.write_quarter(data, out, since=since, until=until.date(), seed=seed, sent=sent)
-    console.print(f"{found.again:,} orders that would have come anyway, {found.extra:,} because of a message")
-    console.print(f"{found.codes:,} codes given, {found.returns:,} orders brought back → {out}")

@@ -6,6 +6,8 @@ its channel: this is the true effect, planted here, that a report must find. Som
 their offer, also of those who would have come anyway: what is credited to a message is more than what it caused. Some
 goods are brought back, a part of them months later.
 
+New customers come too: those whom another shop of the same model and size met in these months.
+
 The same arguments give the same bytes.
 """
 
@@ -14,8 +16,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from habitue.demo_shop import FILES
 from habitue.errors import SettingError
+from habitue.senders import replace_file
 from habitue.statements import statement
 
 if TYPE_CHECKING:
@@ -35,6 +38,10 @@ LIFT: Mapping[str, float] = {"letter": 0.07, "email": 0.03, "call": 0.12}
 """The chance that a message brings a visit more."""
 CODE_OF_EXTRA, CODE_OF_OTHERS = 0.7, 0.2
 """How many give the code of their message: who came because of it, and who would have come anyway."""
+CODE_OF_A_FRIEND = 0.03
+"""How many who would have come anyway give a code that was another's, whether they were written to or not."""
+TYPED: Sequence[Callable[[str], str]] = (str, str.lower, lambda code: code.replace("-", ""), lambda code: code + " ")
+"""How a code gets into the till."""
 RETURNED, LATE = 0.04, 0.3
 """Orders brought back, and how many of those only after two to four months."""
 MOMENT = "%d/%m/%Y %H:%M"
@@ -61,7 +68,13 @@ class Quarter:
     extra: int = 0
     """orders that came because of a message"""
     codes: int = 0
+    """orders with the code of a message"""
+    friends: int = 0
+    """those of them whose buyer was not the one it was written to"""
     returns: int = 0
+    newcomers: int = 0
+    """customers who were not there before, and what they bought"""
+    their_orders: int = 0
     caused: dict[str, set[str]] = field(default_factory=dict)
     """by channel: customers who bought because of a message and would not have bought at all"""
 
@@ -110,8 +123,13 @@ def write_quarter(
             orders.append(_extra(rng, past[int(rng.integers(len(past)))], message, until, found))
             if message.customer_id not in bought:
                 found.caused.setdefault(message.channel, set()).add(message.customer_id)
+    _type_codes(np.random.default_rng([seed, since.toordinal(), 1]), orders, sent, found)
     orders += _brought_back(rng, orders, until, found)
-    _write(out, before, rows, orders)
+    people, consents, theirs = _newcomers(before, since, until, seed)
+    found.newcomers, found.their_orders = len({row["id_client"] for row in people}), len(theirs)
+    _write(out, before, rows, [*orders, *theirs])
+    _append(out, before, FILES["clients"], people)
+    _append(out, before, FILES["consentements"], consents)
     return found
 
 
@@ -122,8 +140,37 @@ def sent_of(engine: Engine) -> list[Sent]:
 
 
 def _read(path: Path) -> Iterator[Row]:
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as table:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as table:
         yield from csv.DictReader(table, delimiter=";")
+
+
+def _newcomers(before: Path, since: date, until: date, seed: int) -> tuple[list[Row], list[Row], list[list[Row]]]:
+    """Their rows, their consents, their orders, with numbers that go on behind the last customer's."""
+    from habitue.demo_shop import write_shop
+
+    known = {row["id_client"] for row in _read(before / FILES["clients"])}
+    last = max((int(who[1:]) for who in known), default=0)
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder)
+        write_shop(other, customers=max(1, len(known)), seed=seed + since.toordinal(), until=until)
+        people = [row for row in _read(other / FILES["clients"]) if (_day(row["cree_le"]) or date.min) >= since]
+        ids = list(dict.fromkeys(row["id_client"] for row in people))
+        number = {who: f"C{place:07d}" for place, who in enumerate(ids, last + 1)}
+        consents = [row for row in _read(other / FILES["consentements"]) if row["id_client"] in number]
+        orders: dict[str, list[Row]] = {}
+        for row in _read(other / FILES["commandes"]):
+            if row["id_client"] in number and _moment(row):
+                orders.setdefault(row["no_commande"], []).append(row)
+    for row in [*people, *consents, *(row for lines in orders.values() for row in lines)]:
+        row["id_client"] = number[row["id_client"]]
+    return people, consents, list(orders.values())
+
+
+def _day(said: str) -> date | None:
+    try:
+        return datetime.strptime(said, MOMENT[:8]).date()  # noqa: DTZ007 - a day
+    except ValueError:
+        return None
 
 
 def _moment(row: Row) -> datetime | None:
@@ -156,7 +203,7 @@ def _give_codes(rng: np.random.Generator, orders: list[list[Row]], sent: Sequenc
     by_customer = {message.customer_id: message for message in sent}
     for lines, gives in zip(orders, rng.random(len(orders)) < CODE_OF_OTHERS, strict=True):
         message, moment = by_customer.get(lines[0]["id_client"]), _moment(lines[0])
-        if gives and message and moment and moment.date() > message.on:
+        if gives and message and message.offer_code and moment and moment.date() > message.on:
             _with_code(lines, message.offer_code)
             found.codes += 1
 
@@ -164,6 +211,21 @@ def _give_codes(rng: np.random.Generator, orders: list[list[Row]], sent: Sequenc
 def _with_code(lines: list[Row], code: str) -> None:
     for row in lines:
         row["code_avantage"] = code
+
+
+def _type_codes(rng: np.random.Generator, orders: list[list[Row]], sent: Sequence[Sent], found: Quarter) -> None:
+    """Friends' codes, and how all of them are typed. Chances of their own: who comes hangs on none of this."""
+    coded = [message for message in sent if message.offer_code]
+    for lines, passed_on in zip(orders, rng.random(len(orders)) < CODE_OF_A_FRIEND, strict=True):
+        code, moment = lines[0]["code_avantage"], _moment(lines[0])
+        if not code and passed_on and coded and moment:
+            friend = coded[int(rng.integers(len(coded)))]
+            if friend.customer_id != lines[0]["id_client"] and moment.date() > friend.on:
+                code = friend.offer_code
+                found.codes += 1
+                found.friends += 1
+        if code:
+            _with_code(lines, TYPED[int(rng.integers(len(TYPED)))](code))
 
 
 def _extra(rng: np.random.Generator, like: Sequence[Row], message: Sent, until: date, found: Quarter) -> list[Row]:
@@ -177,7 +239,7 @@ def _extra(rng: np.random.Generator, like: Sequence[Row], message: Sent, until: 
     clock = 600 + int(rng.integers(0, 540))
     moment = datetime(day.year, day.month, day.day, clock // 60, clock % 60)  # noqa: DTZ001 - shop time
     lines = [{**row, "id_client": message.customer_id, "date_heure": moment.strftime(MOMENT)} for row in like]
-    gives = rng.random() < CODE_OF_EXTRA
+    gives = rng.random() < CODE_OF_EXTRA and bool(message.offer_code)
     _with_code(lines, message.offer_code if gives else "")
     found.extra += 1
     found.codes += int(gives)
@@ -205,9 +267,6 @@ def _brought_back(
 def _write(out: Path, before: Path, rows: Sequence[Row], orders: Sequence[list[Row]]) -> None:
     """Everything beside the old, all or nothing; new orders by time, with numbers that go on behind the last one."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("clients", "consentements"):
-        if before != out:
-            shutil.copyfile(before / FILES[name], out / FILES[name])
     serial = max((int(row["no_commande"].rpartition("-")[2]) for row in rows), default=0)
     by_time = sorted(orders, key=lambda lines: (_moment(lines[0]) or datetime.min, lines[0]["id_client"]))  # noqa: DTZ901
     part = out / f".{FILES['commandes']}.part"
@@ -224,3 +283,10 @@ def _write(out: Path, before: Path, rows: Sequence[Row], orders: Sequence[list[R
         text.flush()
         text.detach()
     part.replace(out / FILES["commandes"])
+
+
+def _append(out: Path, before: Path, name: str, rows: Sequence[Row]) -> None:
+    text = io.StringIO()
+    if rows:
+        csv.DictWriter(text, list(rows[0]), delimiter=";", lineterminator="\r\n").writerows(rows)
+    replace_file(out / name, (before / name).read_bytes() + text.getvalue().encode())

@@ -1,14 +1,15 @@
-"""The main job on one machine: the embedded PostgreSQL, a shop, three DAGs through Airflow, and what came of it."""
+"""The main job on one machine: the embedded PostgreSQL, a shop, three DAGs through Airflow, what came of it; and the
+quarter after it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from threading import Thread
 from time import sleep
@@ -17,14 +18,22 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from habitue import database, doors
+from habitue import database, doors, quarterly_files, verdicts
 from habitue.airflow_home import AirflowHome
 from habitue.errors import SettingError
+from habitue.gathering import STEPS
+from habitue.house import House
+from habitue.lake import Lake
+from habitue.quarterly import quarterly
+from habitue.quarterly_files import Made
+from habitue.quarters import Quarter
 from habitue.sources import load_source
 from habitue.statements import statement
 
 DEMO_DAY = date(2026, 10, 1)
 DEMO_CUSTOMERS = 5000
+LATER_DAY = date(2027, 1, 4)
+"""The first working day after the quarter that begins with DEMO_DAY: what came of its campaigns is known."""
 DAGS = ("customer_base", "quarterly_letter", "winback_calls")
 WAITING = "private_event"
 """The campaign that `make up` puts before a person: each of its runs is approved by one."""
@@ -33,6 +42,8 @@ PEOPLE = {"admin": "admin", "anna": "viewer", "ben": "viewer", "marc": "viewer"}
 shop.yaml)."""
 FORM = 2
 """Of the demonstration shop's exports; those of another are made anew."""
+LATER = "shop-later"
+"""Below the results: the demonstration shop's exports of LATER_DAY."""
 PID_FILE = Path("var") / "up.pid"
 
 
@@ -103,8 +114,19 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
             if source is None:
                 make_shop(place.out / "shop", progress)
             before = done_so_far(place, on)
-            play(place, on, progress)
-            after = done_so_far(place, on)
+            if source is None and lived_on(place):
+                place = later(place)
+            if source is None and on < LATER_DAY and lived_on(place):
+                after = before
+                if not before["messages"]:
+                    raise SettingError(
+                        f"{out}: this shop has lived on to {LATER_DAY}, and {on} can't be played any more; give "
+                        "another folder (OUT=…, or --out)"
+                    )
+            else:
+                prepare(place, progress)
+                play(place, on, progress)
+                after = done_so_far(place, on)
     summary = json.loads((place.out / "summary.json").read_text("utf-8"))
     console.print(summary_table(summary))
     if before["messages"] and before == after:
@@ -115,9 +137,17 @@ def run_demo(console: Console, *, source: str | None, data: Path | None, on: dat
     for name in ("report.html", "validation.html", "letters", "emails/index.html", "calls", "quarantine"):
         if (place.out / name).exists():
             console.print(f"  open  {_short(place.out / name)}")
+    if source is None and on == DEMO_DAY:
+        console.print(f"What came of it? `habitue demo-quarter --out {out}` lives through the quarter, and reports.")
 
 
-def play(place: Site, on: date, progress: Progress) -> None:
+def prepare(place: Site, progress: Progress) -> None:
+    migrating = progress.add_task("preparing Airflow's own tables")
+    place.airflow.migrate(place.environment)
+    progress.update(migrating, total=1, completed=1)
+
+
+def play(place: Site, on: date, progress: Progress, dags: Sequence[str] = DAGS) -> None:
     """Plays the day: each DAG once, in one process."""
     played = {**place.environment, "HABITUE_TODAY": on.isoformat()}
     doors.leave_open(place.out, played)
@@ -128,10 +158,7 @@ def play(place: Site, on: date, progress: Progress) -> None:
         # One process works through all shards here, so Typst may have every core.
         "RAYON_NUM_THREADS": str(os.cpu_count() or 1),
     }
-    migrating = progress.add_task("preparing Airflow's own tables")
-    place.airflow.migrate(settings)
-    progress.update(migrating, total=1, completed=1)
-    for dag_id in DAGS:
+    for dag_id in dags:
         task = progress.add_task(dag_id)
 
         def seen(step: str, task: object = task, dag_id: str = dag_id) -> None:
@@ -154,19 +181,121 @@ def done_so_far(place: Site, on: date) -> dict[str, Any]:
     }
 
 
+def run_quarter(console: Console, *, out: Path, seed: int) -> None:
+    """Lets the demonstration of that folder live through the quarter, and says what came of it. SettingError where none
+    is there, or another shop's house."""
+    _check_demonstration(out)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress, site(source=None, data=None, out=out) as place:
+        known = lived_on(place)
+        if not known:
+            prepare(place, progress)
+        made = live_on(place, progress, seed=seed)
+        truth = json.loads((place.out / LATER / "made.json").read_text())
+        told = _what_came_of_it(later(place))
+    if known:
+        console.print(f"[bold]Nothing was lived twice:[/bold] the shop stood at {LATER_DAY} already.")
+    console.print("{again:,} orders would have come anyway, {extra:,} came because of a message.".format(**truth))
+    console.print("{codes:,} gave a code, {friends:,} of them a friend's; {returns:,} came back.".format(**truth))
+    console.print("{newcomers:,} new customers bought {their_orders:,} times.".format(**truth))
+    for run_id, says in told.items():
+        console.print(f"  {run_id}: {says}", markup=False)
+    for file in made.files:
+        console.print(f"  open  {_short(file)}")
+    for run_id in told:
+        console.print(f"  run   HABITUE_OUT={out} habitue results {run_id}")
+    console.print(f"  run   make up OUT={out}, then Results, Holdout and Home in Habitué")
+
+
+def _check_demonstration(out: Path) -> None:
+    made = out / doors.SITE
+    if not made.exists():
+        raise SettingError(f"{out} holds no demonstration: run `habitue demo --out {out}` first")
+    known = json.loads(made.read_text())
+    if known["HABITUE_SOURCE"] != "demo_shop" or Path(known["HABITUE_DATA"]).parent != out.resolve():
+        raise SettingError(
+            f"{out} holds another shop's house (source {known['HABITUE_SOURCE']}): only the shop that `habitue demo` "
+            "makes up can live on by itself; a real one's purchases come with its own exports"
+        )
+
+
+def later(place: Site) -> Site:
+    """The same house with the exports of LATER_DAY."""
+    return replace(place, environment={**place.environment, "HABITUE_DATA": str(place.out / LATER)})
+
+
+def lived_on(place: Site) -> bool:
+    """Whether the customer base of LATER_DAY is published: no day before it can be played any more."""
+    found = Lake(place.out / "lake").latest(LATER_DAY)
+    return found is not None and found.on == LATER_DAY
+
+
+def live_on(place: Site, progress: Progress, *, seed: int = 1) -> Made:
+    """From DEMO_DAY to LATER_DAY: what was bought, the customer base of that day, what is credited to which message,
+    the quarter's report. What is done is not done again. SettingError where nothing has left, or by another seed."""
+    task = progress.add_task("living on")
+    _write_later(place, seed)
+    progress.update(task, total=1, completed=1)
+    if not lived_on(place):
+        play(later(place), LATER_DAY, progress, ["customer_base"])
+    task = progress.add_task("gathering what came of it, reporting")
+    with _house(later(place)) as (house, at):
+        for step in STEPS.values():
+            step(house, at=at)
+        made = quarterly_files.make(house, Quarter.of(DEMO_DAY), at=at)
+    progress.update(task, total=1, completed=1)
+    return made
+
+
+def _write_later(place: Site, seed: int) -> None:
+    from habitue.demo_quarter import sent_of, write_quarter
+
+    made = place.out / LATER / "made.json"
+    if lived_on(place):
+        if (known := json.loads(made.read_text())["seed"]) != seed:
+            raise SettingError(
+                f"seed {seed}: this shop has lived on with seed {known}; for another life give another folder"
+            )
+        return
+    with _house(place) as (house, _):
+        sent = [message for message in sent_of(house.engine) if DEMO_DAY <= message.on < LATER_DAY]
+    if not sent:
+        raise SettingError(f"{place.out}: no message has left since {DEMO_DAY}: run `habitue demo` to its end first")
+    last = LATER_DAY - timedelta(days=1)
+    found = write_quarter(place.out / "shop", made.parent, since=DEMO_DAY, until=last, seed=seed, sent=sent)
+    counts = {name: value for name, value in vars(found).items() if isinstance(value, int)}
+    made.write_text(json.dumps({"seed": seed, **counts}, indent=1))
+
+
+def _what_came_of_it(place: Site) -> dict[str, str]:
+    """In a sentence for each run of the quarter."""
+    with _house(place) as (house, at):
+        found = quarterly(house, Quarter.of(DEMO_DAY), at=at)
+        return {one.run_id: verdicts.sentences(one.results, house.shop)[0] for one in found.mailings}
+
+
+@contextmanager
+def _house(place: Site) -> Iterator[tuple[House, datetime]]:
+    """The house as LATER_DAY begins: what is gathered then is known at whatever hour somebody looks on that day."""
+    house = House.of({**os.environ, **place.environment, "HABITUE_TODAY": LATER_DAY.isoformat()})
+    try:
+        yield house, datetime.combine(LATER_DAY, time(), house.shop.tz)
+    finally:
+        house.engine.dispose()
+
+
 def run_airflow(console: Console, *, source: str | None, data: Path | None, out: Path, port: int) -> int:
     """Airflow with its UI until it is told to stop.
 
-    The demonstration shop is loaded, its campaigns of DEMO_DAY are there, and one more waits for somebody's approval.
+    The demonstration shop has run its campaigns of DEMO_DAY and lived through the quarter; calls of LATER_DAY are to be
+    made, and one more campaign waits for somebody's approval.
     """
     with site(source=source, data=data, out=out, port=port) as place:
         settings = place.environment
         if source is None:
-            settings = {**settings, "HABITUE_TODAY": DEMO_DAY.isoformat()}
             with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console) as progress:
-                make_shop(place.out / "shop", progress)
-                if not done_so_far(place, DEMO_DAY)["messages"]:
-                    play(place, DEMO_DAY, progress)
+                place = _lived_in(place, progress)
+            settings = {**place.environment, "HABITUE_TODAY": LATER_DAY.isoformat()}
         doors.leave_open(place.out, settings)
         PID_FILE.parent.mkdir(exist_ok=True)
         console.print(f"Airflow is starting on http://127.0.0.1:{port}: open Habitué in its menu. Log in as")
@@ -178,12 +307,26 @@ def run_airflow(console: Console, *, source: str | None, data: Path | None, out:
         return place.airflow.serve(settings, pid_file=PID_FILE)
 
 
+def _lived_in(place: Site, progress: Progress) -> Site:
+    """The demonstration on LATER_DAY, whatever of it is there already."""
+    make_shop(place.out / "shop", progress)
+    called = done_so_far(place, LATER_DAY)["messages"]
+    if not called:
+        prepare(place, progress)
+    if not lived_on(place) and not done_so_far(place, DEMO_DAY)["messages"]:
+        play(place, DEMO_DAY, progress)
+    live_on(place, progress)
+    if not called:
+        play(later(place), LATER_DAY, progress, ["winback_calls"])
+    return later(place)
+
+
 SEES = {"admin": "(everything)", "anna": "(the call desk)", "ben": "(the call desk)", "marc": "(the figures)"}
 
 
 def _put_before_a_person(place: Site, console: Console) -> None:
     """Starts the campaign that waits for approval, once Airflow is up, and says where it waits."""
-    moment = datetime.combine(DEMO_DAY, time(8), UTC).isoformat()
+    moment = datetime.combine(LATER_DAY, time(8), UTC).isoformat()
     runs = f"/api/v2/dags/{WAITING}/dagRuns"
     with place.airflow.reached() as airflow:
         airflow("PATCH", f"/api/v2/dags/{WAITING}", {"is_paused": False})

@@ -46,6 +46,7 @@ class Definition(Strict):
         """In that language, with the rule's own numbers."""
         heavy = round(100 * (1 - rule["segments"]["heavy_percentile"]))
         known = {**rule["segments"], **rule["slowing_down"], "heavy_share": heavy}
+        known |= {name: int(n) for name, n in known.items() if isinstance(n, float) and n.is_integer()}
         saying: Saying = getattr(self, language)
         return Saying(**{name: value.format(**known) for name, value in saying.model_dump().items()})
 

@@ -79,7 +79,7 @@ class Told:
 
     def _euros(self, cents: float) -> str:
         """To the unit, as an estimate deserves."""
-        return money(100 * round(cents / 100), self.shop.currency, self.language)
+        return money(100 * round(cents / 100), self.shop.currency, self.language).replace("-", "−")
 
     def _cost(self, micros: int) -> str:
         return cost(micros, self.shop.currency, self.language)
@@ -313,13 +313,14 @@ class Told:
     def _means(self) -> dict[str, Any]:
         found, say = self.found, self.say["means"]
         rule_means = {"segments": self.shop.segments.model_dump(mode="json"), "slowing_down": _slowing()}
-        defined = [FIGURES[name].said(self.language, rule_means) for name in MEANT]
+        shown = {card.name: card.now is not None and card.now.amount is not None for card in found.headlines.cards}
+        defined = [FIGURES[name].said(self.language, rule_means) for name in MEANT if shown.get(name, True)]
         columns = {**self.results["columns"], "effect": self.results["effect"], "extra_orders": self.results["extra"]}
         return {
             "title": say["title"],
             "figures": [
                 *([one.name, one.formula] for one in defined),
-                *([columns[name], self.results["definitions"][name]] for name in MEASURED),
+                *([columns[name], _sentence(self.results["definitions"][name])] for name in MEASURED),
             ],
             "rules": say["rules"].format(
                 rule=found.rule,
@@ -332,6 +333,10 @@ class Told:
                 losses=losses.RULES_VERSION,
             ),
         }
+
+
+def _sentence(said: str) -> str:
+    return f"{said[0].upper()}{said[1:].rstrip('.')}."
 
 
 def _slowing() -> dict[str, Any]:

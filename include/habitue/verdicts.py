@@ -45,7 +45,7 @@ def definition(figure: str, language: str) -> str:
 
 def points(share: float, language: str) -> str:
     """A difference of shares in points, signed: `+2,7`."""
-    return format_decimal(round(100 * share, 1), format="+#,##0.0;-#,##0.0", locale=LOCALES[language])
+    return format_decimal(round(100 * share, 1), format="+#,##0.0;−#,##0.0", locale=LOCALES[language])
 
 
 def chance(p: float, language: str) -> str:

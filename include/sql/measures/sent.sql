@@ -3,4 +3,4 @@ select m.customer_id, m.channel, r.on_date, coalesce(m.offer_code, '') as offer_
 from message m
 join run r using (run_id)
 where m.state in ('accepted', 'unknown')
-order by r.on_date, r.run_id, m.message_id
+order by r.on_date, r.run_id, m.customer_id, m.channel -- ids are drawn anew in every house
