@@ -184,7 +184,7 @@ def worth(
     most: Annotated[int, typer.Option(min=0, help="List so many of them, by number.")] = 0,
 ) -> None:
     """Say what each group's customers may bring, and which regular ones have probably left."""
-    from habitue import doors, lifetime, worths
+    from habitue import doors, lifetime, worths, worths_in_words
     from habitue.report import count, percent, words
     from habitue.texts import money
     from habitue.verdicts import result_words
@@ -193,6 +193,7 @@ def worth(
         shop = house.shop
         groups = worths.summary(house.engine, below=below)
         cooling = worths.cooling(house.engine, below=below, most=most)
+        lasting = worths.lasting_now(house.engine, shop)
     say, names = result_words(shop.language)["worth"], words(shop.language)["segments"]
     _print_table(
         say["title"],
@@ -214,7 +215,16 @@ def worth(
             f"{who.customer_id} {names.get(who.segment, who.segment)} {who.alive:.2f} {who.last_day}", markup=False
         )
     console.print(say["once"], markup=False)
-    console.print(lifetime.VERSION, style="dim", markup=False)
+    if lasting:
+        told = worths_in_words.rows(lasting, groups, shop)
+        _print_table(
+            say["lasting"],
+            [say["customers"], *worths_in_words.headings(shop)],
+            [(one.name, one.customers, one.year, one.next_year, one.stayed, one.lasting) for one in told],
+        )
+    for sentence in worths_in_words.sentences(lasting, shop):
+        console.print(sentence, markup=False)
+    console.print(f"{lifetime.VERSION} {worths.RULES_VERSION}", style="dim", markup=False)
 
 
 def demo_quarter(
