@@ -24,6 +24,7 @@ from habitue.losses import Losses
 from habitue.measures import Counts, Measures, Results
 from habitue.quarters import Quarter
 from habitue.statements import statement
+from habitue.worths import Lasting, Worth
 
 SHOWN = 6
 """Runs that the report shows one by one, the largest; the others are summed up. The CSV has all."""
@@ -65,12 +66,19 @@ class Quarterly:
     losses: Losses
     year: Year
     """the budget"""
-    cooling: int
-    """regular customers who have probably left, by the last base"""
+    worths: Sequence[Worth]
+    """what the next year may bring, by the last base"""
+    lasting: Sequence[Lasting]
+    """what customers are worth over a lifetime, by the figures of `on`"""
 
     @property
     def under_way(self) -> bool:
         return self.on < self.quarter.last
+
+    @property
+    def cooling(self) -> int:
+        """Regular customers who have probably left, by the last base."""
+        return sum(one.cooling for one in self.worths)
 
     @cached_property
     def lost(self) -> Mapping[str, int]:
@@ -140,7 +148,8 @@ def quarterly(house: House, quarter: Quarter, *, at: datetime) -> Quarterly:
         ],
         losses.losses(house.engine, house.shop, quarter, known=at),
         budgets.year_of(house.engine, quarter.year, house.shop.budget),
-        sum(one.cooling for one in worths.summary(house.engine)),
+        worths.summary(house.engine),
+        worths.lasting(told, house.shop),
     )
 
 
