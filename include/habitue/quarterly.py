@@ -13,7 +13,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from habitue import budgets, figures, headlines, losses, measures, trends, worths
+from habitue import budgets, figures, headlines, losses, measures, trends, worths, year_effects
 from habitue.budgets import Year
 from habitue.errors import LedgerError
 from habitue.figures import FIGURES, Told
@@ -25,6 +25,7 @@ from habitue.measures import Counts, Measures, Results
 from habitue.quarters import Quarter
 from habitue.statements import statement
 from habitue.worths import Lasting, Worth
+from habitue.year_effects import YearEffect
 
 SHOWN = 6
 """Runs that the report shows one by one, the largest; the others are summed up. The CSV has all."""
@@ -63,6 +64,8 @@ class Quarterly:
     """every figure of the base that ends with `on`"""
     mailings: Sequence[Mailing]
     """the largest first"""
+    together: YearEffect | None
+    """all campaigns of the quarter's year, against the shop's own holdout; None: it has none, or nothing is told yet"""
     losses: Losses
     year: Year
     """the budget"""
@@ -146,6 +149,7 @@ def quarterly(house: House, quarter: Quarter, *, at: datetime) -> Quarterly:
             )
             for row in runs
         ],
+        year_effects.of_year(house.engine, quarter.year, known=at),
         losses.losses(house.engine, house.shop, quarter, known=at),
         budgets.year_of(house.engine, quarter.year, house.shop.budget),
         worths.summary(house.engine),

@@ -4,11 +4,22 @@ and the CSVs say: the same functions write the numbers."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import date
 from functools import cache
 from typing import Any
 
-from habitue import budgets, calendars, effects, figures_in_words, losses, measures, verdicts, worths_in_words
+from habitue import (
+    budgets,
+    calendars,
+    effects,
+    figures_in_words,
+    losses,
+    measures,
+    verdicts,
+    worths_in_words,
+    year_effects_in_words,
+)
 from habitue.advice import advice
 from habitue.calls import FOLDER, read_words
 from habitue.figures import FIGURES
@@ -196,6 +207,21 @@ class Told:
                 for one in found.shown[:2]
                 if one.results and one.results.whole
             ],
+            "together": self._together(),
+        }
+
+    def _together(self) -> dict[str, Any]:
+        """All campaigns of the year."""
+        of, say = self.found.together, self.results["year"]
+        if of is None:
+            share = self.shop.holdout.share
+            return {"title": "", "said": [say["waiting"] if share else say["unheld"]], "days": "", "rows": []}
+        return {
+            "title": year_effects_in_words.title(of, self.shop),
+            "days": year_effects_in_words.days(of, self.shop),
+            "said": year_effects_in_words.sentences(of, self.shop),
+            "headings": year_effects_in_words.headings(self.shop),
+            "rows": [astuple(row) for row in year_effects_in_words.rows(of, self.shop)],
         }
 
     def _mailing(self, one: Mailing, reach: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ else who could have been written to. Intention to treat, as for a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -171,7 +171,7 @@ def of_year(engine: Engine, year: int, *, known: datetime) -> YearEffect | None:
     return next((one for one in years(engine, known=known) if one.year == year), None)
 
 
-def effect_of(rows: Sequence[Mapping[str, Any]]) -> YearEffect | None:
+def effect_of(rows: Iterable[Mapping[str, Any] | RowMapping]) -> YearEffect | None:
     """None where a side is empty."""
     sides = {row["held"]: row for row in rows}
     if len(sides) < 2:
@@ -196,15 +196,15 @@ def effect_of(rows: Sequence[Mapping[str, Any]]) -> YearEffect | None:
     )
 
 
-def _side(row: Mapping[str, Any]) -> Side:
+def _side(row: Mapping[str, Any] | RowMapping) -> Side:
     return Side(row["customers"], row["buyers"])
 
 
-def _orders(row: Mapping[str, Any]) -> Sums:
+def _orders(row: Mapping[str, Any] | RowMapping) -> Sums:
     return Sums(row["customers"], float(row["orders"]), float(row["orders_squares"]))
 
 
-def _money(row: Mapping[str, Any], share: float = 1.0) -> Sums:
+def _money(row: Mapping[str, Any] | RowMapping, share: float = 1.0) -> Sums:
     """In cents, what came back taken off, times a share."""
     net = row["sold_cents"] - row["returned_cents"]
     return Sums(row["customers"], float(net) * share, float(row["squares"]) * share**2)
