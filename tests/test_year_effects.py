@@ -3,9 +3,15 @@ night; what is told to a shop that holds nobody out; and how often chance alone 
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine, insert, select, text
+from typer.testing import CliRunner
 
 from earlier_runs import earlier_message, earlier_run
-from habitue import year_effects
+from habitue import year_effects, year_effects_in_words
+from habitue.cli import app
 from habitue.house import House
 from habitue.lake import Draft, Snapshot
 from habitue.outcome_tables import year_period, year_response, year_side
 from habitue.statements import statement
 from habitue.tables import consent, hold, shop_holdout, suppression
 from habitue.year_effects import YearEffect
+from ops_site import Site
 from people import AT, KEY
 from purchase_histories import Line, house_on, moment
 from staged_base import SCHEMAS
@@ -230,6 +239,59 @@ def test_a_shop_without_a_holdout_is_told_nothing(base: Engine, tmp_path: Path) 
     assert year_effects.years(base, known=datetime.max.replace(tzinfo=AT.tzinfo)) == []
     with base.connect() as connection:
         assert connection.execute(select(year_period)).all() == []
+
+
+# Where it is shown
+
+
+def shown(house: House, out: Path, at: datetime, monkeypatch: pytest.MonkeyPatch, *asked: str) -> str:
+    """What the terminal says of it, in English."""
+    english = replace(house, shop=house.shop.model_copy(update={"language": "en"}))
+    monkeypatch.setattr("habitue.doors.opened", lambda _: nullcontext((english, at)))
+    said = CliRunner().invoke(app, ["results", "--shop", "--csv", str(out), *asked])
+    assert said.exit_code == 0, said.output
+    return re.sub(r"\s+", " ", said.output)
+
+
+def test_page_terminal_and_file_say_the_same(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    night(house, BASE, [], EVERYONE)
+    told(house, date(2026, 7, 1), LINES)
+    page = Site(house, moment(date(2026, 7, 1))).get("marc", "/holdout/").text
+    for says in ("All campaigns of 2026 together", "too early to say", "Sales of a customer", "on neither side"):
+        assert says in page
+    found = told(house, CLOSED, LINES)
+    verdict = year_effects_in_words.verdict(found, house.shop.model_copy(update={"language": "en"}))
+    assert verdict in unescape(Site(house, moment(CLOSED)).get("marc", "/holdout/").text)
+    output = shown(house, tmp_path / "year.csv", moment(CLOSED), monkeypatch, "--year", "2026")
+    assert verdict in output
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "year.csv").read_text("utf-8-sig"))))
+    effect = next(row for row in rows if row["figure"] == "effect")
+    assert (effect["run"], effect["arm"], effect["verdict"]) == ("shop:2026", "shop", found.whole.buyers.verdict)
+    assert float(effect["value"].lstrip("'")) == found.whole.buyers.difference
+    listed = Site(house, moment(CLOSED)).get("marc", "/holdout/csv").text
+    assert "shop:2026" in listed
+
+
+def test_before_the_year_is_over_the_file_gives_no_amount_an_interval(house: House) -> None:
+    night(house, BASE, [], EVERYONE)
+    found = told(house, ENDS, LINES)
+    rows = {row["figure"]: row for row in year_effects_in_words.csv_rows(found, house.shop)}
+    assert rows["effect"]["low"] < rows["effect"]["high"]
+    assert [rows[name]["low"] for name in ("extra_revenue_cents", "extra_margin_cents", "orders_more")] == [None] * 3
+
+
+def test_a_shop_without_a_holdout_is_told_how_to_have_one_and_what_it_costs(
+    base: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = house_on(base, tmp_path)
+    page = unescape(Site(shop, AT).get("marc", "/holdout/").text)
+    output = shown(shop, tmp_path / "none.csv", AT, monkeypatch)
+    for says in ("holdout: {share: 0.1}", "with one in ten held out, a tenth of it"):
+        assert says in page
+        assert says in output
+    asked = CliRunner().invoke(app, ["results"])
+    assert asked.exit_code == 2
+    assert "--shop" in asked.output
 
 
 # By chance

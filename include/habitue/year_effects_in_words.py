@@ -125,7 +125,7 @@ def who(found: YearEffect, shop: Shop) -> str:
 
 
 def csv_rows(found: YearEffect, shop: Shop) -> Iterator[dict[str, Any]]:
-    """As `verdicts.rows` has those of a run."""
+    """As `verdicts.rows` has those of a run. Before the year is over an amount stands alone, as in `rows`."""
     for state, one in (("", found), ("first", found.first)):
         if one is None:
             continue
@@ -135,7 +135,9 @@ def csv_rows(found: YearEffect, shop: Shop) -> Iterator[dict[str, Any]]:
         if one.orders is not None:
             mean = {"value": one.orders.extra, **asdict(one.orders.extra_interval), "p": one.orders.p, "verdict": None}
             told.append({**told[0], "figure": "orders_more", "definition": _say(shop)["orders_more"], **mean})
-        yield from told
+        looked = {"low": None, "high": None, "p": None}
+        for row in told:
+            yield row if one.closed or row["figure"] in ("effect", "extra_orders") else row | looked
 
 
 def _say(shop: Shop) -> dict[str, Any]:
