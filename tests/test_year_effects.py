@@ -264,7 +264,7 @@ def test_page_terminal_and_file_say_the_same(house: House, tmp_path: Path, monke
     assert verdict in unescape(Site(house, moment(CLOSED)).get("marc", "/holdout/").text)
     output = shown(house, tmp_path / "year.csv", moment(CLOSED), monkeypatch, "--year", "2026")
     assert verdict in output
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "year.csv").read_text("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "year.csv").read_text("utf-8-sig")), delimiter=";"))
     effect = next(row for row in rows if row["figure"] == "effect")
     assert (effect["run"], effect["arm"], effect["verdict"]) == ("shop:2026", "shop", found.whole.buyers.verdict)
     assert float(effect["value"].lstrip("'")) == found.whole.buyers.difference
