@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,13 @@ import pyarrow as pa
 import pytest
 
 from conftest import SHARED
+from habitue.effects import Side
+from habitue.errors import SettingError
+from habitue.figures import Told
 from habitue.lifetime import Buying, Fit, Spending, add_values, fit_buying, fit_spending
+from habitue.limits import LifetimeSettings, Margin
+from habitue.shop import Shop, load_shop
+from habitue.worths import Worth, best, lasting, lasting_value, write_csv
 
 PUBLISHED = Buying(0.243, 4.414, 0.793, 2.426)
 """Fader, Hardie, Lee 2005, table 2: CDNOW, 2357 customers, 39 weeks."""
@@ -226,3 +233,100 @@ def test_figures_for_the_manifest_are_plain(lake: tuple[Path, Path], tmp_path: P
     assert figures["version"] == "lifetime-1"
     assert math.isfinite(figures["log_likelihood"])
     assert figures["buying"].keys() == {"r", "alpha", "a", "b"}
+
+
+# Over a lifetime ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first_now", "worth"), [(False, 266.67), (True, 366.67)])
+def test_a_hundred_a_year_of_whom_four_in_five_stay_is_worth_as_the_formula_says(first_now: bool, worth: float) -> None:
+    assert lasting_value(100, 0.8, 0.1, first_now=first_now) == pytest.approx(worth, abs=0.005)
+
+
+def test_a_lifetime_is_the_sum_of_its_years() -> None:
+    years = [100 * 0.8**year / 1.1**year for year in range(400)]
+    assert lasting_value(100, 0.8, 0.1, first_now=True) == pytest.approx(sum(years))
+    assert lasting_value(100, 0.8, 0.1) == pytest.approx(sum(years[1:]))
+    assert (lasting_value(100, 0, 0.1), lasting_value(100, 0, 0.1, first_now=True)) == (0, 100)
+
+
+@pytest.mark.parametrize(
+    ("retention", "discount", "says"),
+    [(-0.1, 0.1, "from 0 to 1"), (1.01, 0.1, "from 0 to 1"), (math.nan, 0.1, "from 0 to 1"),
+     (0.8, -0.1, "0 or more"), (0.8, math.nan, "0 or more"), (1, 0, "set lifetime.discount above 0")],
+)  # fmt: skip
+def test_shares_that_are_none_are_refused(retention: float, discount: float, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        lasting_value(100, retention, discount)
+
+
+DAY = date(2026, 9, 30)
+
+
+def told(name: str, span: str, part: str, value: int, other: str = "", of: int = 0) -> Told:
+    when = datetime(2026, 10, 1, tzinfo=UTC)
+    return Told(name, span, DAY, DAY, part, other, value, of, 1, "2026-09-30", when, value, of, "2026-09-30")
+
+
+def group(name: str, customers: int, spend: int, *, stay: int, leave: int) -> list[Told]:
+    return [
+        told("size", "day", name, customers),
+        told("spend", "day", name, spend),
+        told("movement", "year", name, stay, other=name),
+        told("movement", "year", name, leave, other="lapsed"),
+        told("movement", "quarter", name, 1, other="lapsed"),  # another period
+    ]
+
+
+HEAVY = group("regular_heavy", 100, 100 * 200_00, stay=80, leave=20)
+LIGHT = group("occasional_light", 300, 300 * 20_00, stay=100, leave=100)
+SHOP = load_shop()
+
+
+def with_margin(gross: float | None) -> Shop:
+    return SHOP.model_copy(update={"margin": gross and Margin(gross=gross)})
+
+
+def test_a_group_is_worth_its_margin_over_the_years_that_it_stays() -> None:
+    everyone, heavy, light = lasting([*HEAVY, *LIGHT, told("size", "day", "lapsed", 900)], with_margin(0.5))
+    assert (heavy.segment, heavy.customers, heavy.year_cents, heavy.stayed) == (
+        "regular_heavy",
+        100,
+        100_00,
+        Side(100, 80),
+    )
+    assert heavy.cents == pytest.approx(266_67, abs=0.5)
+    assert heavy.between is not None
+    assert heavy.cents in heavy.between
+    assert light.cents == pytest.approx(10_00 * 0.5 / 0.6)
+    assert (everyone.segment, everyone.customers, everyone.stayed) == ("", 400, Side(300, 180))
+    assert everyone.year_cents == pytest.approx((100 * 100_00 + 300 * 10_00) / 400)
+    assert best([everyone, heavy, light]) == heavy
+
+
+def test_without_a_margin_it_is_what_they_spend_and_a_window_is_taken_to_a_year() -> None:
+    two_years = SHOP.segments.model_copy(update={"window_days": 730})
+    _, heavy = lasting(HEAVY, with_margin(None))
+    _, halved = lasting(HEAVY, with_margin(None).model_copy(update={"segments": two_years}))
+    assert (heavy.year_cents, halved.year_cents) == (200_00, 100_00)
+
+
+def test_few_customers_a_young_lake_and_customers_for_ever_have_no_lifetime() -> None:
+    few = group("regular_heavy", 29, 29 * 200_00, stay=25, leave=4)
+    young = [one for one in HEAVY if one.name != "movement"]
+    stay = group("regular_heavy", 100, 100 * 200_00, stay=100, leave=0)
+    free = SHOP.model_copy(update={"lifetime": LifetimeSettings(discount=0.0)})
+    for cells, shop in ((few, SHOP), (young, SHOP), (stay, free)):
+        assert [one.cents for one in lasting(cells, shop)] == [None, None]
+    assert lasting([], SHOP) == []
+    assert lasting(stay, with_margin(0.5))[1].cents == pytest.approx(100_00 / 0.1)  # all stay: the margin for ever
+
+
+def test_its_file_says_what_each_group_is_worth(tmp_path: Path) -> None:
+    groups = [Worth("regular_heavy", 100, 90, 90, 0.9, 90 * 180_00, 0, 3)]
+    out = tmp_path / "worth.csv"
+    shop = with_margin(0.5).model_copy(update={"language": "en"})
+    assert write_csv(out, lasting(HEAVY, shop), groups, shop=shop) == 2
+    rows = list(csv.DictReader(io.StringIO(out.read_text("utf-8-sig")), delimiter=";"))
+    assert (rows[1]["group"], rows[1]["lifetime"], rows[1]["next_year"]) == ("regular_heavy", "266.67", "90.00")
+    assert (rows[1]["of"], rows[1]["stayed"], rows[1]["started"]) == ("margin", "80", "100")

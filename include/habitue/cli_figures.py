@@ -33,11 +33,12 @@ def mount(main: typer.Typer) -> None:
 @app.command()
 def refresh() -> None:
     """Work the figures out from the last snapshot, and tell what is new; what was told stays."""
-    from habitue import trends
+    from habitue import trends, year_effects
 
     with opened() as (house, at):
         with console.status("reading the orders"):
             done = trends.refresh(house, at=at)
+            year_effects.refresh(house, house.lake.snapshot(done.snapshot_id), at=at)
         console.print(
             f"snapshot {done.snapshot_id}, rule {done.rule}: {done.figures:,} figures, {done.told:,} of them new"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,14 +34,49 @@ SHOWN = (
 
 
 def results(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run, as campaign:date; `habitue runs` lists them.")],
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="The run, as campaign:date; `habitue runs` lists them.")
+    ] = None,
     by: Annotated[str, typer.Option(help="segment, channel, template or arm.")] = "segment",
     behind: Annotated[str | None, typer.Option(help="A figure (sent, orders, …): list the messages it counts.")] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Every figure with its definition and its rules, to this file.")
     ] = None,
+    shop: Annotated[bool, typer.Option("--shop", help="All campaigns of a year together, instead of a run.")] = False,
+    year: Annotated[int | None, typer.Option(help="With --shop, the calendar year; default: this one.")] = None,
 ) -> None:
     """Say what became of a run, whether it had an effect, and how sure that is."""
+    if shop == (run_id is not None):
+        raise typer.BadParameter("a run, or --shop for all campaigns of a year together", param_hint="RUN")
+    if run_id is None:
+        _all_together(year, csv)
+    else:
+        _of_run(run_id, by, behind, csv)
+
+
+def _all_together(year: int | None, csv: Path | None) -> None:
+    from habitue import doors, effects, verdicts, year_effects
+    from habitue import year_effects_in_words as words
+
+    with doors.opened(os.environ) as (house, at):
+        shop = house.shop
+        found = year_effects.of_year(house.engine, year or at.astimezone(shop.tz).year, known=at)
+    say = verdicts.result_words(shop.language)["year"]
+    if found is None:
+        for told in [say["waiting"]] if shop.holdout.share else [say["unheld"], say["how"].format(), say["price"]]:
+            console.print(told, markup=False)
+        return
+    rows: list[tuple[str, ...]] = [astuple(one)[:-1] for one in words.rows(found, shop)]
+    _print_table(words.title(found, shop), words.headings(shop)[1:-1], rows)
+    for told in (*words.sentences(found, shop), words.days(found, shop), words.who(found, shop)):
+        console.print(told, markup=False)
+    console.print(f"{year_effects.RULES_VERSION} {effects.VERSION}", style="dim", markup=False)
+    if csv is not None:
+        written = verdicts.write_all_csv(csv, [(f"shop:{found.year}", words.csv_rows(found, shop))], shop=shop)
+        console.print(f"→ {csv} ({written})", markup=False)
+
+
+def _of_run(run_id: str, by: str, behind: str | None, csv: Path | None) -> None:
     from habitue import doors, measures, verdicts
     from habitue.measures import KEYS, VERSIONS
 
@@ -181,7 +216,7 @@ def worth(
     most: Annotated[int, typer.Option(min=0, help="List so many of them, by number.")] = 0,
 ) -> None:
     """Say what each group's customers may bring, and which regular ones have probably left."""
-    from habitue import doors, lifetime, worths
+    from habitue import doors, lifetime, worths, worths_in_words
     from habitue.report import count, percent, words
     from habitue.texts import money
     from habitue.verdicts import result_words
@@ -190,6 +225,7 @@ def worth(
         shop = house.shop
         groups = worths.summary(house.engine, below=below)
         cooling = worths.cooling(house.engine, below=below, most=most)
+        lasting = worths.lasting_now(house.engine, shop)
     say, names = result_words(shop.language)["worth"], words(shop.language)["segments"]
     _print_table(
         say["title"],
@@ -211,4 +247,13 @@ def worth(
             f"{who.customer_id} {names.get(who.segment, who.segment)} {who.alive:.2f} {who.last_day}", markup=False
         )
     console.print(say["once"], markup=False)
-    console.print(lifetime.VERSION, style="dim", markup=False)
+    if lasting:
+        told = worths_in_words.rows(lasting, groups, shop)
+        _print_table(
+            say["lasting"],
+            [say["customers"], *worths_in_words.headings(shop)],
+            [(one.name, one.customers, one.year, one.next_year, one.stayed, one.lasting) for one in told],
+        )
+    for sentence in worths_in_words.sentences(lasting, shop):
+        console.print(sentence, markup=False)
+    console.print(f"{lifetime.VERSION} {worths.RULES_VERSION}", style="dim", markup=False)

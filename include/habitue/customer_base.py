@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from habitue import extract as extracting
-from habitue import lifetime, loading, segments, tombstones, trends, validation
+from habitue import lifetime, loading, segments, tombstones, trends, validation, year_effects
 from habitue.errors import LedgerError
 from habitue.house import House
 from habitue.lake import MANIFEST, Draft, Snapshot
@@ -156,13 +156,15 @@ def load(house: House, on: date, *, at: datetime) -> Mapping[str, Any]:
 
 
 def figures(house: House, on: date, *, at: datetime) -> Mapping[str, Any]:
-    """The figures of the customer base over time, from the snapshot; where later ones were told, nothing."""
+    """The figures of the customer base over time, from the snapshot, and what the year's campaigns changed together;
+    where later ones were told, nothing."""
     snapshot = published(house, on)
     if snapshot is None:
         raise LedgerError(f"no snapshot of {on} is published: clear the task `publish`")
     if trends.told_later(house, snapshot):
         return DONE
-    return asdict(trends.refresh(house, at=at, snapshot=snapshot))
+    told = asdict(trends.refresh(house, at=at, snapshot=snapshot))
+    return {**told, "years": year_effects.refresh(house, snapshot, at=at)}
 
 
 def _night(house: House, on: date) -> Path:

@@ -5,8 +5,8 @@
     shop          who holds all this: name, legal line, e-mail address and page on personal data
     customer_id   whose it is
     also_known_as other numbers of what seems to be the same person: ask for these too, nothing is joined in silence
-    base          by table, its rows: customer, segment, consent, message, exclusion, holdout, shop_holdout, hold,
-                  erasure, outcome, lot_letter, suppression
+    base          by table, its rows: customer, segment, consent, message, exclusion, holdout, shop_holdout,
+                  year_side, hold, erasure, outcome, lot_letter, suppression
     lake          snapshots: by day and file, its rows; orders: every order line
     nights, quarantine, facts   by file, its rows
     letters       each copy of a page: file, first_page, pages, pdf_base64, and its row of the lot's manifest

@@ -63,6 +63,7 @@ TABLES = {
     "exclusion": Rows("customer_id", emptied="value", stay="run_id segment rule"),
     "holdout": Rows("customer_id", stay="run_id segment channel draw scope"),
     "shop_holdout": Rows("customer_id", stay="year draw known_at"),
+    "year_side": Rows("customer_id", stay="period_id held"),
     "hold": Rows("customer_id", stay="hold_id reason opened_at opened_by closed_at closed_by"),
     "erasure": Rows("customer_id", stay="rule reason ordered_by ordered_at done provider finished_at"),
     "outcome": Rows("message_id", stay="outcome_id kind occurred_at recorded_at source source_key reason"),
@@ -117,6 +118,9 @@ FREE_TABLES = {
     "lot": "lot_id run_id number made_at reason made_by pdf_sha256 handed_over_at handed_over_to provider_id",
     "response": "response_id run_id snapshot_id known_at until closed treated scope segment channel arm customers "
     "buyers orders sold_cents returned_cents squares margin_cents",
+    "year_period": "period_id year seed share starts snapshot_id decided_at",
+    "year_response": "period_id snapshot_id held known_at until closed customers buyers orders orders_squares "
+    "sold_cents returned_cents squares spent_micros gross",
     "dag_run": "dag_id dag_run_id run_id seen_at",
     "funnel": "run_id segment channel arm held_out excluded planned waiting in_hand cancelled refused unknown accepted "
     "no_news failed arrived opened clicked objected cost_micros spent_micros counted_at",

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from habitue import effects
+from habitue import effects, figures, trends, year_effects
 from habitue.calls import write_table
 from habitue.effects import Effect, Side
+from habitue.kinds import Segment, Span
 from habitue.shop import Shop
 from habitue.statements import statement
+from habitue.year_effects import YearEffect
 
 MOST = 40
 """Runs that the page lists."""
@@ -48,6 +50,8 @@ class Holdouts:
     shop_customers: int
     """held out of everything this year"""
     shop_since: datetime | None
+    years: Sequence[YearEffect]
+    """all campaigns of each year together, the last one first"""
 
     @property
     def example(self) -> HeldOut | None:
@@ -89,7 +93,8 @@ def holdouts(engine: Engine, shop: Shop, *, at: datetime, language: str, most: i
         )
         for row in rows
     ]
-    return Holdouts(runs, shop.holdout.share, year.customers, year.since)
+    told = year_effects.years(engine, known=at)
+    return Holdouts(runs, shop.holdout.share, year.customers, year.since, told)
 
 
 def reaches(one: HeldOut) -> list[Reach]:
@@ -105,21 +110,45 @@ def reaches(one: HeldOut) -> list[Reach]:
     return found
 
 
+def shop_reaches(engine: Engine, shop: Shop) -> list[Reach]:
+    """What a share held out of everything would show in a year: of the customers of the five groups, as many buying by
+    themselves as are active now. By the last figures told; none where none are."""
+    rule, _ = trends.rule_of(shop.segments)
+    with engine.connect() as connection:
+        last = figures.last_day(connection, rule)
+        told = figures.told(connection, rule, ["size"], spans=[Span.DAY], ends=[last]) if last else []
+    everyone = sum(one.value for one in told)
+    lapsed = sum(one.value for one in told if one.part == Segment.LAPSED)
+    if not everyone:
+        return []
+    base = 1 - lapsed / everyone
+    sides = [(share, round(everyone * share)) for share in SHARES]
+    return [Reach(share, held, effects.detectable(everyone - held, held, base)) for share, held in sides if held]
+
+
 COLUMNS = ("run", "campaign", "day", "planned", "held_out", "written", "written_buyers", "held", "held_buyers",
            "difference", "low", "high", "p", "detectable", "verdict", "until", "rules")  # fmt: skip
 
 
 def write_csv(out: Path, found: Holdouts, *, shop: Shop) -> int:
-    """A row a run, as the page shows them."""
+    """A row a run, as the page shows them, and one a year of all campaigns together."""
+    cell = str | int | date | None
 
-    def row(one: HeldOut) -> list[str | int | date | None]:
-        known: list[str | int | date | None] = [one.run_id, one.campaign, one.on, one.planned, one.held_out]
-        of = one.effect
+    def row(one: HeldOut) -> list[cell]:
+        known: list[cell] = [one.run_id, one.campaign, one.on, one.planned, one.held_out]
+        return written(known, one.effect, one.until, effects.VERSION)
+
+    def of_year(one: YearEffect) -> list[cell]:
+        of = one.whole.buyers
+        known: list[cell] = [f"shop:{one.year}", None, one.starts, of.treated.size, of.control.size]
+        return written(known, of, one.until, f"{year_effects.RULES_VERSION} {effects.VERSION}")
+
+    def written(known: list[cell], of: Effect | None, until: date | None, rules: str) -> list[cell]:
         if of is None:
-            return [*known, *([None] * 10), one.until, effects.VERSION]
+            return [*known, *([None] * 10), until, rules]
         sides = [of.treated.size, of.treated.responded, of.control.size, of.control.responded]
         shares = [of.difference, of.interval.low, of.interval.high, of.p, of.detectable]
-        written = ["" if share is None else repr(share) for share in shares]
-        return [*known, *sides, *written, of.verdict, one.until, effects.VERSION]
+        told = ["" if share is None else repr(share) for share in shares]
+        return [*known, *sides, *told, of.verdict, until, rules]
 
-    return write_table(out, COLUMNS, (row(one) for one in found.runs), shop=shop)
+    return write_table(out, COLUMNS, [*map(of_year, found.years), *map(row, found.runs)], shop=shop)

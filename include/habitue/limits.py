@@ -52,6 +52,14 @@ class GlobalHoldout(Strict):
     seed: str = Field("1", description="another seed draws other customers")
 
 
+class LifetimeSettings(Strict):
+    """What a customer is worth over all the years that he stays (`worths.lasting_value`)."""
+
+    discount: float = Field(
+        0.10, strict=True, ge=0, le=1, description="by what share money of next year counts for less than today's"
+    )
+
+
 class Budget(Strict):
     """A calendar year's money."""
 

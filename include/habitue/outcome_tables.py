@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     Identity,
     Index,
     Integer,
@@ -83,6 +84,50 @@ response = Table(
         postgresql_nulls_not_distinct=True,
     ),
     comment="what everyone of a run bought in its window, written to or held out, whatever arrived; append-only",
+)
+
+year_period = Table(
+    "year_period",
+    metadata,
+    Column("period_id", Integer, Identity(), primary_key=True),
+    Column("year", SmallInteger, nullable=False),
+    Column("seed", Text, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("starts", Date, nullable=False, comment="the day of the first run that was planned with this draw"),
+    Column("snapshot_id", Text, nullable=False, comment="the customer base of that run"),
+    Column("decided_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("year", "seed", "share"),
+    comment="the shop's holdout of a year, as it was drawn",
+)
+
+year_side = Table(
+    "year_side",
+    metadata,
+    Column("period_id", Integer, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("held", Boolean, nullable=False, comment="held out of everything; false: could be written to"),
+    comment="who could be written to when the period began, and on which side of the draw; written once",
+)
+
+year_response = Table(
+    "year_response",
+    metadata,
+    Column("period_id", Integer, primary_key=True),
+    Column("snapshot_id", Text, primary_key=True, comment="the customer base that told it"),
+    Column("held", Boolean, primary_key=True),
+    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("until", Date, nullable=False, comment="the last day of orders in it, at most the year's"),
+    Column("closed", Boolean, nullable=False, comment="the whole year is in it"),
+    Column("customers", Integer, nullable=False),
+    Column("buyers", Integer, nullable=False),
+    Column("orders", Integer, nullable=False),
+    Column("orders_squares", BigInteger, nullable=False, comment="sum over customers of orders²"),
+    Column("sold_cents", BigInteger, nullable=False, comment="what was paid for goods within the period"),
+    Column("returned_cents", BigInteger, nullable=False, comment="of it, what was paid back since, above 0"),
+    Column("squares", Numeric, nullable=False, comment="sum over customers of (sold - returned)², in cents²"),
+    Column("spent_micros", BigInteger, nullable=False, comment="on messages to this side that have left"),
+    Column("gross", Float, comment="the shop's gross margin; null: it says none"),
+    comment="what each side of the shop's holdout bought, as each customer base told it; append-only",
 )
 
 dag_run = Table(

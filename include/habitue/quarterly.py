@@ -13,7 +13,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from habitue import budgets, figures, headlines, losses, measures, trends, worths
+from habitue import budgets, figures, headlines, losses, measures, trends, worths, year_effects
 from habitue.budgets import Year
 from habitue.errors import LedgerError
 from habitue.figures import FIGURES, Told
@@ -24,6 +24,8 @@ from habitue.losses import Losses
 from habitue.measures import Counts, Measures, Results
 from habitue.quarters import Quarter
 from habitue.statements import statement
+from habitue.worths import Lasting, Worth
+from habitue.year_effects import YearEffect
 
 SHOWN = 6
 """Runs that the report shows one by one, the largest; the others are summed up. The CSV has all."""
@@ -62,15 +64,24 @@ class Quarterly:
     """every figure of the base that ends with `on`"""
     mailings: Sequence[Mailing]
     """the largest first"""
+    together: YearEffect | None
+    """all campaigns of the quarter's year, against the shop's own holdout; None: it has none, or nothing is told yet"""
     losses: Losses
     year: Year
     """the budget"""
-    cooling: int
-    """regular customers who have probably left, by the last base"""
+    worths: Sequence[Worth]
+    """what the next year may bring, by the last base"""
+    lasting: Sequence[Lasting]
+    """what customers are worth over a lifetime, by the figures of `on`"""
 
     @property
     def under_way(self) -> bool:
         return self.on < self.quarter.last
+
+    @property
+    def cooling(self) -> int:
+        """Regular customers who have probably left, by the last base."""
+        return sum(one.cooling for one in self.worths)
 
     @cached_property
     def lost(self) -> Mapping[str, int]:
@@ -138,9 +149,11 @@ def quarterly(house: House, quarter: Quarter, *, at: datetime) -> Quarterly:
             )
             for row in runs
         ],
+        year_effects.of_year(house.engine, quarter.year, known=at),
         losses.losses(house.engine, house.shop, quarter, known=at),
         budgets.year_of(house.engine, quarter.year, house.shop.budget),
-        sum(one.cooling for one in worths.summary(house.engine)),
+        worths.summary(house.engine),
+        worths.lasting(told, house.shop),
     )
 
 

@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from habitue import budgets, figures, losses, quarterly_words, verdicts
+from habitue import budgets, figures, losses, quarterly_words, verdicts, worths, year_effects_in_words
 from habitue.errors import TemplateError
 from habitue.house import House
 from habitue.letters import FONTS
@@ -88,16 +88,20 @@ def _fonts(folders: tuple[str, ...]) -> Any:
 
 
 def _csvs(found: Quarterly, shop: Shop, folder: Path) -> list[Path]:
-    """The figures of the base, the results of every run, why customers left, and the budget."""
+    """The figures of the base, the results of every run, why customers left, the budget, what customers are worth."""
     base = folder / f"figures-{found.quarter}.csv"
     out = StringIO()
     figures.write_csv(found.told, found.rule, out, language=shop.language)
     replace_file(base, b"\xef\xbb\xbf" + out.getvalue().encode())
     results = folder / f"results-{found.quarter}.csv"
-    told = [(one.run_id, one.measures, one.results) for one in found.mailings]
+    told = [(one.run_id, verdicts.rows(one.measures, one.results)) for one in found.mailings]
+    if found.together is not None:
+        told.append((f"shop:{found.together.year}", list(year_effects_in_words.csv_rows(found.together, shop))))
     verdicts.write_all_csv(results, told, shop=shop)
     left = folder / f"losses-{found.quarter}.csv"
     losses.write_csv(left, found.losses, shop=shop)
     spent = folder / f"budget-{found.quarter.year}.csv"
     budgets.write_csv(spent, found.year, shop=shop)
-    return [base, results, left, spent]
+    worth = folder / f"worth-{found.quarter}.csv"
+    worths.write_csv(worth, found.lasting, found.worths, shop=shop)
+    return [base, results, left, spent, worth]

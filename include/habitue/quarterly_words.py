@@ -4,11 +4,22 @@ and the CSVs say: the same functions write the numbers."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import date
 from functools import cache
 from typing import Any
 
-from habitue import budgets, calendars, effects, figures_in_words, losses, measures, verdicts
+from habitue import (
+    budgets,
+    calendars,
+    effects,
+    figures_in_words,
+    losses,
+    measures,
+    verdicts,
+    worths_in_words,
+    year_effects_in_words,
+)
 from habitue.advice import advice
 from habitue.calls import FOLDER, read_words
 from habitue.figures import FIGURES
@@ -119,6 +130,8 @@ class Told:
         found, say = self.found.headlines, self.say["changed"]
         spend = sum(group.spend.value for group in found.groups)
         largest = max((group.size.value for group in found.groups), default=1) or 1
+        told = worths_in_words.rows(self.found.lasting, self.found.worths, self.shop)
+        worth = {one.segment: row for one, row in zip(self.found.lasting, told, strict=True)}
         return {
             **{name: say[name] for name in ("title", "group", "customers", "change", "spend", "share")},
             "cards": [self._card(card) for card in found.cards if card.now and card.now.amount is not None],
@@ -131,6 +144,8 @@ class Told:
                     "share": percent(group.spend.value / spend, self.language) if spend else "",
                     "bar": group.size.value / largest,
                     "spend_bar": group.spend.value / spend if spend else 0.0,
+                    "next_year": worth[group.name].next_year if group.name in worth else figures_in_words.NOTHING,
+                    "lasting": worth[group.name].lasting if group.name in worth else figures_in_words.NOTHING,
                 }
                 for group in found.groups
             ],
@@ -143,6 +158,10 @@ class Told:
                 )
                 or say["unmoved"]
             ),
+            "worth": say["worth"]["margin" if self.shop.margin else "sales"],
+            "next_year": say["next_year"],
+            "lasting": say["lasting"],
+            "worths": worths_in_words.sentences(self.found.lasting, self.shop),
         }
 
     def _change(self, number: int | None) -> str:
@@ -188,6 +207,21 @@ class Told:
                 for one in found.shown[:2]
                 if one.results and one.results.whole
             ],
+            "together": self._together(),
+        }
+
+    def _together(self) -> dict[str, Any]:
+        """All campaigns of the year."""
+        of, say = self.found.together, self.results["year"]
+        if of is None:
+            share = self.shop.holdout.share
+            return {"title": "", "said": [say["waiting"] if share else say["unheld"]], "days": "", "rows": []}
+        return {
+            "title": year_effects_in_words.title(of, self.shop),
+            "days": year_effects_in_words.days(of, self.shop),
+            "said": year_effects_in_words.sentences(of, self.shop),
+            "headings": year_effects_in_words.headings(self.shop),
+            "rows": [astuple(row) for row in year_effects_in_words.rows(of, self.shop)],
         }
 
     def _mailing(self, one: Mailing, reach: float) -> dict[str, Any]:

@@ -12,7 +12,18 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from habitue.envelopes import Envelope, shipped
-from habitue.limits import Approval, Breaker, Budget, Costs, GlobalHoldout, Insert, Margin, Retention, ShopCaps
+from habitue.limits import (
+    Approval,
+    Breaker,
+    Budget,
+    Costs,
+    GlobalHoldout,
+    Insert,
+    LifetimeSettings,
+    Margin,
+    Retention,
+    ShopCaps,
+)
 from habitue.settings import INCLUDE as INCLUDE
 from habitue.settings import Count, Finding, Findings, Timezone, Words, merge, validate
 from habitue.settings import Language as Language
@@ -338,6 +349,7 @@ class Shop(Strict):
     holdout: GlobalHoldout = GlobalHoldout()
     budget: Budget = Budget()
     margin: Margin | None = None
+    lifetime: LifetimeSettings = LifetimeSettings()
     costs: Costs = Costs()
     inserts: dict[InsertCode, Insert] = Field(default_factory=dict)
     approval: Approval = Approval()

@@ -53,9 +53,10 @@ def chance(p: float, language: str) -> str:
     return format_decimal(max(round(p, 3), 0.001), format="0.000", locale=LOCALES[language])
 
 
-def sentence(effect: Effect | None, language: str) -> str:
-    """Whether an effect was shown, with its interval, its p, and what could have been seen."""
-    say = result_words(language)["verdicts"]
+def sentence(effect: Effect | None, language: str, *, of: str = "verdicts", **known: str) -> str:
+    """Whether an effect was shown, with its interval, its p, and what could have been seen. `of`: in which of the words
+    of results, a run's or `year_verdicts`; `known`: what these name beside it."""
+    say = result_words(language)[of]
     if effect is None:
         return str(say["no_control"])
     seen = say["blind"]
@@ -74,6 +75,7 @@ def sentence(effect: Effect | None, language: str) -> str:
             p=chance(effect.p, language),
             needed=count(effects.rounded(effect.needed), language) if effect.needed else "",
             seen=seen,
+            **known,
         )
     )
 
@@ -143,13 +145,16 @@ def _effect_rows(results: Results) -> Iterator[dict[str, Any]]:
         *((part, "arm") for part in results.arms),
     ]
     for part, key in parts:
-        where = {"segment": "all", "channel": "all", "template": "all", "arm": "", "snapshot": results.snapshot_id}
-        if key in where:
-            where[key] = part.name
-        if part.name == "shop":
-            where["arm"] = "shop"
-        for figure, told in _effect_figures(part):
-            yield {**where, "figure": figure, "rules": VERSIONS["effects"], **told}
+        known = {"arm": "shop"} if part.name == "shop" else {key: part.name} if key in KEYS else {}
+        for row in contrast_rows(part, results.snapshot_id):
+            yield row | known
+
+
+def contrast_rows(part: Contrast, snapshot_id: str) -> Iterator[dict[str, Any]]:
+    """Of one contrast, as one customer base told it."""
+    where = {"segment": "all", "channel": "all", "template": "all", "arm": "", "snapshot": snapshot_id}
+    for figure, told in _effect_figures(part):
+        yield {**where, "figure": figure, "rules": VERSIONS["effects"], **told}
 
 
 def _effect_figures(part: Contrast) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -178,18 +183,18 @@ COLUMNS = (*KEYS, "figure", "value", "low", "high", "p", "verdict", "snapshot", 
 
 def write_csv(out: Path, measures: Measures, results: Results | None, *, shop: Shop) -> int:
     """`rows` with what each figure means, as a spreadsheet reads it; whole or not at all. Returns the rows."""
-    return write_table(out, COLUMNS, _lines(measures, results, shop), shop=shop)
+    return write_table(out, COLUMNS, _lines(rows(measures, results), shop), shop=shop)
 
 
-def write_all_csv(out: Path, runs: Iterable[tuple[str, Measures, Results | None]], *, shop: Shop) -> int:
-    """The same of several runs, each line with its run."""
-    lines = ([run_id, *line] for run_id, measures, results in runs for line in _lines(measures, results, shop))
+def write_all_csv(out: Path, told: Iterable[tuple[str, Iterable[Mapping[str, Any]]]], *, shop: Shop) -> int:
+    """The rows of several runs, each line with its run's name."""
+    lines = ([name, *line] for name, several in told for line in _lines(several, shop))
     return write_table(out, ("run", *COLUMNS), lines, shop=shop)
 
 
-def _lines(measures: Measures, results: Results | None, shop: Shop) -> Iterator[list[str]]:
+def _lines(told: Iterable[Mapping[str, Any]], shop: Shop) -> Iterator[list[str]]:
     known = result_words(shop.language)["definitions"]
-    for row in rows(measures, results):
+    for row in told:
         full = {"definition": known.get(row["figure"], known["effect"]), **row}
         yield [_plain(full.get(name)) for name in COLUMNS]
 

@@ -28,12 +28,13 @@ from habitue.web.ops import (
     run_contents,
     runs,
     trail,
+    worth,
 )
 from habitue.web.ops.shell import Visitor, arriving
 from habitue.web.pages import Page
 
 PARTS = (
-    *(front, home, figures, campaigns, previews, runs, results, run_contents, holdout, after, budget),
+    *(front, home, worth, figures, campaigns, previews, runs, results, run_contents, holdout, after, budget),
     *(customers, customer_acts, problems, trail, desk, desk_board, desk_sheets, files),
 )
 

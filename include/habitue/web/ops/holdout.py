@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from habitue import effects, holdouts, overview, verdicts
+from habitue import effects, holdouts, overview, verdicts, year_effects_in_words
 from habitue.holdouts import HeldOut
 from habitue.kinds import Audited, Channel, Segment
+from habitue.shop import Shop
 from habitue.verdicts import result_words
 from habitue.web.ops.listing import N_, Column, Filter, Listing
 from habitue.web.ops.results import sent, temporary
 from habitue.web.ops.shell import Here, Role, allowed, as_read_in, page
 from habitue.web.pages import Page
+from habitue.year_effects import YearEffect
 
 looking = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS, Role.MANAGER)])
 digging = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS)])
@@ -55,6 +61,8 @@ def holdout(here: Here) -> Response:
         example=example,
         crowd=_crowd(example) if example else None,
         reaches=holdouts.reaches(example) if example else [],
+        together=_together(here.at.astimezone(shop.tz).year, found.years, shop),
+        shop_reaches=[] if found.shop_share else holdouts.shop_reaches(here.house.engine, shop),
         say=result_words(here.language),
         sentence=lambda of: verdicts.sentence(of, here.language),
         points=lambda share: verdicts.points(share, here.language),
@@ -80,6 +88,22 @@ def people(run_id: str, here: Here, request: Request) -> Response:
     shown = PEOPLE.show(here, asked, action=here.url("holdout", run_id), run_id=run_id)
     here.note(Audited.VIEWED, subject=f"held out {run_id}", rows=len(shown.rows))
     return page(here, "holdout_people.html.j2", area="campaigns", wide=True, line=line, shown=shown)
+
+
+def _together(year: int, found: Sequence[YearEffect], shop: Shop) -> list[dict[str, Any]]:
+    """This year's whole table, and the last one's; of those before, what was shown."""
+    return [
+        {
+            "title": year_effects_in_words.title(one, shop),
+            "days": year_effects_in_words.days(one, shop),
+            "said": year_effects_in_words.sentences(one, shop),
+            "verdict": one.whole.buyers.verdict,
+            "headings": year_effects_in_words.headings(shop),
+            "rows": [astuple(row) for row in year_effects_in_words.rows(one, shop)] if one.year >= year - 1 else [],
+            "who": year_effects_in_words.who(one, shop),
+        }
+        for one in found
+    ]
 
 
 def _crowd(one: HeldOut) -> list[str]:
