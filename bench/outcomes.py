@@ -100,7 +100,8 @@ WRITTEN = """
         'K' || cast(:number as text) || 'C' || lpad(who::text, 8, '0'),
         case channel when 'letter' then 1730000 when 'call' then 3300000 else 1000 end,
         1 + place / 2000, 1 + place,
-        case when place % 50 = 3 then 'refused' when place % 100 = 7 then 'cancelled' when place % 100 = 9 then 'unknown'
+        case when place % 50 = 3 then 'refused' when place % 100 = 7 then 'cancelled'
+            when place % 100 = 9 then 'unknown'
             else 'accepted' end,
         cast(:at as timestamptz) + make_interval(secs => place / 20)
     from (
@@ -189,9 +190,9 @@ def make_ledger(engine: Engine, *, messages: int) -> None:
             planned = int(messages * one.share)
             settings = find_campaign(one.campaign, shop).model_dump(mode="json")
             given = {
-                **{"run_id": f"{one.campaign}:{one.on}", "campaign": one.campaign, "on": one.on, "at": at},
-                **{"settings": json.dumps(settings), "shop": shop.model_dump_json(), "number": number},
-                **{"channels": list(one.channels), "arms": list(one.arms), "planned": planned, "held": planned // 10},
+                "run_id": f"{one.campaign}:{one.on}", "campaign": one.campaign, "on": one.on, "at": at,
+                "settings": json.dumps(settings), "shop": shop.model_dump_json(), "number": number,
+                "channels": list(one.channels), "arms": list(one.arms), "planned": planned, "held": planned // 10,
             }
             _filled(connection, WRITTEN, known | given)
         connection.execute(text(HEARD), {"now": AT})
@@ -249,7 +250,6 @@ def in_pandas(house: House) -> dict[str, Callable[[], object]]:
 
     sys.path.insert(0, str(ROOT / "tests"))
     from figures_in_pandas import days_in_pandas, figures_in_pandas
-
     from habitue.lake import Snapshot
     from habitue.periods import periods
     from habitue.trends import SLOWING
