@@ -234,12 +234,12 @@ def house_of(url: str, out: Path) -> House:
 
 def refreshed(house: House) -> dict[str, Callable[[], object]]:
     """What refreshes stored figures, in the order in which it happens."""
-    from habitue import funnels, gathering, trends
+    from habitue import gathering, trends
 
     return {
         "credits and responses": lambda: gathering.credited_purchases(house, at=AT),
         "figures of the base, five years": lambda: trends.refresh(house, at=AT),
-        "funnels of the runs": lambda: funnels.refresh(house.engine, since=SINCE, until=ON, at=AT),
+        "runs, money, won back": lambda: gathering.counted_outcomes(house, at=AT),
     }
 
 

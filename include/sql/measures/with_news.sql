@@ -20,15 +20,16 @@ select c.run_id
 from counted c
 left join heard h using (run_id)
 left join moved m using (run_id)
+left join lateral (
+    select sum((one ->> 'sent')::bigint) as sent, sum((one ->> 'in_doubt')::bigint) as in_doubt,
+        sum((one ->> 'refused')::bigint) as refused, sum((one ->> 'cancelled')::bigint) as cancelled
+    from jsonb_array_elements(c.rows -> 'parts') one
+) t on true
 where c.counted_at is null or h.run_id is not null
     or exists (
         select
         from credit b
         where b.run_id = c.run_id and b.known_at >= c.counted_at - cast(:late as interval)
     )
-    or (m.sent, m.in_doubt, m.refused, m.cancelled) is distinct from (
-        select sum((one ->> 'sent')::bigint), sum((one ->> 'in_doubt')::bigint), sum((one ->> 'refused')::bigint),
-            sum((one ->> 'cancelled')::bigint)
-        from jsonb_array_elements(c.rows -> 'parts') one
-    )
+    or (m.sent, m.in_doubt, m.refused, m.cancelled) is distinct from (t.sent, t.in_doubt, t.refused, t.cancelled)
 order by c.number
