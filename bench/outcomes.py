@@ -190,9 +190,17 @@ def make_ledger(engine: Engine, *, messages: int) -> None:
             planned = int(messages * one.share)
             settings = find_campaign(one.campaign, shop).model_dump(mode="json")
             given = {
-                "run_id": f"{one.campaign}:{one.on}", "campaign": one.campaign, "on": one.on, "at": at,
-                "settings": json.dumps(settings), "shop": shop.model_dump_json(), "number": number,
-                "channels": list(one.channels), "arms": list(one.arms), "planned": planned, "held": planned // 10,
+                "run_id": f"{one.campaign}:{one.on}",
+                "campaign": one.campaign,
+                "on": one.on,
+                "at": at,
+                "settings": json.dumps(settings),
+                "shop": shop.model_dump_json(),
+                "number": number,
+                "channels": list(one.channels),
+                "arms": list(one.arms),
+                "planned": planned,
+                "held": planned // 10,
             }
             _filled(connection, WRITTEN, known | given)
         connection.execute(text(HEARD), {"now": AT})
