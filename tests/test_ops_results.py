@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
 
-from habitue import budgets, holdouts, losses
+from habitue import budgets, gathering, holdouts, losses
 from habitue.house import House
 from habitue.kinds import Audited
-from habitue.measures import measures_of, results_of
+from habitue.measures import latest, measures_of, results_of
 from habitue.quarters import Quarter
 from habitue.tables import audit, call_attempt
 from habitue.verdicts import result_words, sentences
@@ -141,12 +142,43 @@ def test_a_manager_sees_the_figures_and_no_row(site: Site, house: House) -> None
         assert not re.search(r"customers/[wh]\d", site.get("marc", path).text), path
 
 
-def test_a_large_runs_results_are_counted_when_somebody_asks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_runs_results_have_a_page_of_their_own(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("habitue.funnels.LIVE", 3)
     page = site.get("marc", f"/runs/{RUN}").text
-    assert "counted when somebody asks" in page
+    assert "counted every hour" in page
     assert "The effect, part by part" not in page
     assert "The effect, part by part" in site.get("marc", f"/runs/{RUN}/results").text
+
+
+def test_of_a_large_shop_the_pages_show_what_the_round_counted(
+    site: Site, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("habitue.outcome_parts.LIVE", 3)
+    monkeypatch.setattr("habitue.funnels.NEWS", timedelta(days=400))
+    hour = timedelta(hours=1)
+    assert gathering.counted_outcomes(house, at=KNOWN - 3 * hour) == {"runs": 1, "shop": True}
+    assert gathering.counted_outcomes(house, at=KNOWN - hour)["runs"] == 0  # no news: it is as good as counted now
+    counted = measures_of(house.engine, RUN, known=KNOWN)
+    assert replace(latest(house.engine, RUN, at=KNOWN), known=KNOWN) == counted
+    budget = house.shop.budget
+    assert replace(budgets.latest(house.engine, 2026, budget, at=KNOWN), at=None) == budgets.year_of(
+        house.engine, 2026, budget
+    )
+    summer = Quarter.of((KNOWN - hour).date())
+    assert losses.latest(house.engine, house.shop, summer, at=KNOWN).at == KNOWN - hour
+    with house.engine.begin() as connection:
+        connection.execute(text("update message set state = 'refused' where customer_id = 'w001'"))
+        connection.execute(text("update shard set accepted = accepted - 1, refused = refused + 1"))
+    page = site.get("marc", f"/runs/{RUN}/results").text
+    assert "Counted" in page
+    assert latest(house.engine, RUN, at=KNOWN).all == counted.all
+    assert gathering.counted_outcomes(house, at=KNOWN)["runs"] == 1
+    now = measures_of(house.engine, RUN, known=KNOWN)
+    assert latest(house.engine, RUN, at=KNOWN) == now
+    assert now.all.sent == counted.all.sent - 1
+    assert "Counted" not in site.get("marc", f"/runs/{RUN}/results").text
+    earlier = latest(house.engine, RUN, at=KNOWN - 2 * hour)  # what was kept later is not asked of the past
+    assert earlier.known == KNOWN - 2 * hour
 
 
 def test_the_file_holds_the_effect_of_the_page(site: Site, house: House) -> None:
@@ -238,8 +270,11 @@ def test_the_budget_adds_up_and_leads_to_its_messages(site: Site, house: House) 
 
 
 def test_what_has_left_since_is_in_the_budget_at_once(site: Site, house: House) -> None:
-    before = budgets.stamp(house.engine, 2026)
+    def sent() -> int:
+        return sum(row.sent for row in budgets.latest(house.engine, 2026, house.shop.budget, at=KNOWN).rows)
+
+    before = sent()
     assert site.get("marc", "/budget/?year=2026").status_code == 200
     with house.engine.begin() as connection:
-        connection.execute(text("update shard set accepted = accepted + 1"))
-    assert budgets.stamp(house.engine, 2026) != before
+        connection.execute(text("update message set state = 'refused' where customer_id = 'w001'"))
+    assert sent() == before - 1

@@ -6,14 +6,15 @@ that would go beyond it leaves the last in line out, by the rule over_budget (`d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from habitue import outcome_parts
 from habitue.calls import write_table
 from habitue.limits import Budget
 from habitue.shop import Shop
@@ -75,6 +76,8 @@ class Year:
     emails: tuple[Pressure, ...]
     calls: Pressure
     """of the year"""
+    at: datetime | None
+    """when it was counted; None: just now"""
 
     @property
     def spent_micros(self) -> int:
@@ -119,26 +122,66 @@ class Year:
 
 def year_of(engine: Engine, year: int, budget: Budget) -> Year:
     """The calendar year, by the days of its runs."""
-    first, last = date(year, 1, 1), date(year, 12, 31)
     with engine.connect() as connection:
-        rows = connection.execute(statement("budget/spent"), {"first": first, "last": last})
-        spent = tuple(Spent(*row) for row in rows)
-    quarters = [_pressures(engine, *_quarter(year, number)) for number in (1, 2, 3, 4)]
+        return _year(year, budget, _counted(connection, year))
+
+
+def latest(engine: Engine, year: int, budget: Budget, *, at: datetime) -> Year:
+    """What pages show: the year counted now, of a large shop as it was counted last."""
+    with engine.connect() as connection:
+        if not outcome_parts.large(connection):
+            return _year(year, budget, _counted(connection, year))
+        if last := outcome_parts.kept(connection, outcome_parts.BUDGET, year, at=at):
+            return _year(year, budget, last.rows, at=last.at)
+    keep(engine, year, at=at)
+    return latest(engine, year, budget, at=at)
+
+
+def keep(engine: Engine, year: int, *, at: datetime) -> bool:
+    """Counts the year and keeps it, where anything has left or another customer base has come since it was counted
+    last; returns whether."""
+    with engine.begin() as connection:
+        given = {"first": date(year, 1, 1), "last": date(year, 12, 31)}
+        stamp = list(connection.execute(statement("budget/stamp"), given).one())
+        last = outcome_parts.kept(connection, outcome_parts.BUDGET, year, at=at)
+        news = last is None or last.rows["stamp"] != stamp
+        rows = {**_counted(connection, year), "stamp": stamp} if last is None or news else last.rows
+        outcome_parts.keep(connection, outcome_parts.BUDGET, year, rows, at=at)
+    return news
+
+
+def _counted(connection: Connection, year: int) -> dict[str, list[list[Any]]]:
+    """What the questions answer, a list a row."""
+    given = {"first": date(year, 1, 1), "last": date(year, 12, 31)}
+    return {
+        name: [list(row) for row in connection.execute(statement(f"budget/{name}"), given)]
+        for name in ("spent", "pressure")
+    }
+
+
+def _year(year: int, budget: Budget, rows: Mapping[str, Any], *, at: datetime | None = None) -> Year:
+    everyone, got = 0, dict[tuple[int, str], dict[int, int]]()
+    for quarter, channel, messages, customers in rows["pressure"]:
+        if channel:
+            got.setdefault((quarter, channel), {})[messages] = customers
+        else:
+            everyone = customers
+
+    def heard(channel: Channel, number: int, first: date, last: date) -> Pressure:
+        some: dict[int, int] = got.get((number, channel), {})
+        none = everyone - sum(some.values())
+        return Pressure(channel, first, last, ({0: none} if none else {}) | some)
+
+    quarters = [(number, *_quarter(year, number)) for number in (1, 2, 3, 4)]
     return Year(
         year,
         budget,
-        spent,
-        tuple(found[Channel.LETTER] for found in quarters),
-        tuple(found[Channel.EMAIL] for found in quarters),
-        _pressures(engine, first, last)[Channel.CALL],
+        tuple(Spent(*row) for row in rows["spent"]),
+        tuple(heard(Channel.LETTER, *quarter) for quarter in quarters),
+        tuple(heard(Channel.EMAIL, *quarter) for quarter in quarters),
+        heard(Channel.CALL, 0, date(year, 1, 1), date(year, 12, 31)),
+        at,
     )
-
-
-def stamp(engine: Engine, year: int) -> tuple[Any, ...]:
-    """What the year's figures depend on, at little cost: as long as it is the same, so are they, but for promises."""
-    with engine.connect() as connection:
-        given = {"first": date(year, 1, 1), "last": date(year, 12, 31)}
-        return tuple(connection.execute(statement("budget/stamp"), given).one())
 
 
 COLUMNS = ("figure", "quarter", "campaign", "kind", "segment", "channel", "messages", "customers", "spent", "promised",
@@ -166,16 +209,3 @@ def write_csv(out: Path, found: Year, *, shop: Shop) -> int:
 def _quarter(year: int, number: int) -> tuple[date, date]:
     first = date(year, 3 * number - 2, 1)
     return first, date(year + number // 4, 3 * number % 12 + 1, 1) - timedelta(days=1)
-
-
-def _pressures(engine: Engine, first: date, last: date) -> dict[Channel, Pressure]:
-    asked = {"first": first, "last": last, "channels": _names(Channel)}
-    found: dict[Channel, dict[int, int]] = {channel: {} for channel in Channel}
-    with engine.connect() as connection:
-        for row in connection.execute(statement("budget/pressure"), asked):
-            found[Channel(row.channel)][row.messages] = row.customers
-    return {channel: Pressure(channel, first, last, customers) for channel, customers in found.items()}
-
-
-def _names(channels: Iterable[Channel]) -> list[str]:
-    return [channel.value for channel in channels]

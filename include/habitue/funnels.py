@@ -1,7 +1,7 @@
 """Funnels: how far a run has come, from its audience to what came of each message, by group, channel and arm.
 
-What was counted is kept. A small run is counted anew whenever it is looked at, a large one by its report, by `refresh`
-and when a person asks: its page says when.
+What was counted is kept. A small run is counted anew whenever it is looked at, a large one by its report, every hour
+where there is news of it, and when a person asks: its page says when.
 """
 
 from __future__ import annotations

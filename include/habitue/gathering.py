@@ -151,11 +151,33 @@ def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
     return told
 
 
+def counted_outcomes(house: House, *, at: datetime) -> Mapping[str, Any]:
+    """Counts what the pages of a large shop show, where there is news of it: the runs of the last months with their
+    funnels, the year's money, what was won back."""
+    from habitue import budgets, funnels, losses, measures, outcome_parts
+    from habitue.quarters import Quarter
+
+    today = at.astimezone(house.shop.tz).date()
+    since = today - funnels.NEWS
+    found = outcome_parts.with_news(house.engine, since=since, until=today, at=at)
+    for run_id in found:
+        measures.keep(house.engine, run_id, at=at)
+        funnels.keep(house.engine, run_id, at=at)
+    with house.engine.connect() as connection:
+        large = outcome_parts.large(connection)
+    if large:
+        for quarter in (Quarter.of(today), Quarter.of(today).before):
+            losses.keep(house.engine, house.shop, quarter, at=at)
+        for year in sorted({since.year, today.year}):
+            budgets.keep(house.engine, year, at=at)
+    return {"runs": len(found), "shop": large}
+
+
 STEPS: Mapping[str, Step] = {
     step.__name__: step
     for step in (
         *(provider_events, returned_mails, provider_suppressions),
-        *(printer_files, call_results, credited_purchases),
+        *(printer_files, call_results, credited_purchases, counted_outcomes),
     )
 }
 """The round, each step by its name."""

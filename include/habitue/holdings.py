@@ -124,6 +124,7 @@ FREE_TABLES = {
     "dag_run": "dag_id dag_run_id run_id seen_at",
     "funnel": "run_id segment channel arm held_out excluded planned waiting in_hand cancelled refused unknown accepted "
     "no_news failed arrived opened clicked objected cost_micros spent_micros counted_at",
+    "outcome_part": "name of rows counted_at",
     "event_key": "key event",
     "mail_day": "day mails",
     "figure": "figure_id name span starts ends part other value of rule snapshot_id told_at",

@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
+from habitue import outcome_parts
 from habitue.calls import write_table
 from habitue.credits import RULES_VERSION as CREDITS_VERSION
 from habitue.quarters import Quarter
@@ -59,6 +60,8 @@ class Losses:
     """by channel; `all` last"""
     followed: Mapping[tuple[str, str], int]
     """(rule, campaign) → how often, in the quarter; of complaints: how many are open"""
+    at: datetime | None = None
+    """when it was counted; None: just now"""
 
     @property
     def told(self) -> int:
@@ -79,15 +82,47 @@ def asked(quarter: Quarter, shop: Shop, *, known: datetime, language: str) -> di
 
 
 def losses(engine: Engine, shop: Shop, quarter: Quarter, *, known: datetime) -> Losses:
-    given = asked(quarter, shop, known=known, language=shop.language)
     with engine.connect() as connection:
-        reasons = connection.execute(_over("told", "losses/told", "losses/reasons"), given)
-        found = [Reason(*row) for row in reasons]
-        back = connection.execute(_over("asked", "losses/won_back", "losses/by_channel"), given)
-        won_back = [WonBack(*row) for row in back]
-        counts = connection.execute(statement("losses/counts"), given)
-        followed = {(row.rule, row.campaign): row.times for row in counts}
-    return Losses(quarter, found, won_back, followed)
+        return _losses(quarter, _counted(connection, shop, quarter, known))
+
+
+def latest(engine: Engine, shop: Shop, quarter: Quarter, *, at: datetime) -> Losses:
+    """What pages show: the quarter counted now, of a large shop as it was counted last."""
+    with engine.connect() as connection:
+        if not outcome_parts.large(connection):
+            return _losses(quarter, _counted(connection, shop, quarter, at))
+        if last := outcome_parts.kept(connection, outcome_parts.LOSSES, quarter, at=at):
+            return _losses(quarter, last.rows, at=last.at)
+    return keep(engine, shop, quarter, at=at)
+
+
+def keep(engine: Engine, shop: Shop, quarter: Quarter, *, at: datetime) -> Losses:
+    """Counts the quarter and keeps it."""
+    with engine.begin() as connection:
+        rows = _counted(connection, shop, quarter, at)
+        outcome_parts.keep(connection, outcome_parts.LOSSES, quarter, rows, at=at)
+    return _losses(quarter, rows, at=at)
+
+
+def _counted(connection: Connection, shop: Shop, quarter: Quarter, known: datetime) -> dict[str, list[list[Any]]]:
+    """What the questions answer, a list a row."""
+    given = asked(quarter, shop, known=known, language=shop.language)
+    questions = {
+        "reasons": _over("told", "losses/told", "losses/reasons"),
+        "won_back": _over("asked", "losses/won_back", "losses/by_channel"),
+        "counts": statement("losses/counts"),
+    }
+    return {name: [list(row) for row in connection.execute(asks, given)] for name, asks in questions.items()}
+
+
+def _losses(quarter: Quarter, rows: Mapping[str, Any], *, at: datetime | None = None) -> Losses:
+    return Losses(
+        quarter,
+        [Reason(*row) for row in rows["reasons"]],
+        [WonBack(*row) for row in rows["won_back"]],
+        {(rule, campaign): times for rule, campaign, times in rows["counts"]},
+        at,
+    )
 
 
 def _over(name: str, rows: str, question: str) -> Any:

@@ -13,7 +13,7 @@ known at a moment: what late returns restate stands there both ways (`Results.fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping, TextClause, select, text
 
-from habitue import effects
+from habitue import effects, outcome_parts
 from habitue.credits import RULES_VERSION as CREDITS_VERSION
 from habitue.effects import Effect, MeanEffect, Side, Sums, Trial
 from habitue.errors import LedgerError
@@ -99,6 +99,8 @@ class Measures:
     gross: float | None
     """the shop's gross margin as the run was planned with; None: it says none, and there are no margins"""
     currency: str
+    known: datetime
+    """of when they are"""
 
     @property
     def all(self) -> Counts:
@@ -179,9 +181,35 @@ def measures_of(engine: Engine, run_id: str, *, known: datetime) -> Measures:
     """The run's figures by group, channel, text and arm, of what was known at `known`."""
     with engine.connect() as connection:
         found = _run(connection, run_id)
-        rows = connection.execute(_asked("parts"), _parameters(run_id, known)).mappings()
-        parts = tuple(_part(row) for row in rows)
-    return Measures(run_id, parts, (found["shop"].get("margin") or {}).get("gross"), found["shop"].get("currency", ""))
+        return _measures(found, _counted(connection, run_id, known), known)
+
+
+def latest(engine: Engine, run_id: str, *, at: datetime) -> Measures:
+    """What pages show: a small run's figures counted now, a large one's as they were counted last."""
+    with engine.connect() as connection:
+        found = _run(connection, run_id)
+        if found["planned"] <= outcome_parts.LIVE:
+            return _measures(found, _counted(connection, run_id, at), at)
+        if last := outcome_parts.kept(connection, outcome_parts.MEASURES, run_id, at=at):
+            return _measures(found, last.rows["parts"], last.at)
+    return keep(engine, run_id, at=at)
+
+
+def known_at(engine: Engine, run_id: str, *, at: datetime) -> datetime:
+    """Of when the figures are that pages show."""
+    with engine.connect() as connection:
+        if _run(connection, run_id)["planned"] <= outcome_parts.LIVE:
+            return at
+        last = outcome_parts.kept(connection, outcome_parts.MEASURES, run_id, at=at)
+    return last.at if last else at
+
+
+def keep(engine: Engine, run_id: str, *, at: datetime) -> Measures:
+    """Counts the run and keeps it, some seconds for a million messages."""
+    with engine.begin() as connection:
+        found, rows = _run(connection, run_id), _counted(connection, run_id, at)
+        outcome_parts.keep(connection, outcome_parts.MEASURES, run_id, {"parts": rows}, at=at)
+    return _measures(found, rows, at)
 
 
 def behind(
@@ -256,7 +284,17 @@ def _parameters(run_id: str, known: datetime) -> dict[str, Any]:
     return {"run_id": run_id, "known": known, "seconds": MACHINE_SECONDS, "burst": BURST_SECONDS}
 
 
-def _part(row: RowMapping) -> Part:
+def _counted(connection: Connection, run_id: str, known: datetime) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(_asked("parts"), _parameters(run_id, known)).mappings()]
+
+
+def _measures(found: RowMapping, rows: Iterable[Mapping[str, Any]], known: datetime) -> Measures:
+    shop = found["shop"]
+    gross = (shop.get("margin") or {}).get("gross")
+    return Measures(found["run_id"], tuple(map(_part, rows)), gross, shop.get("currency", ""), known)
+
+
+def _part(row: Mapping[str, Any]) -> Part:
     counts = Counts(**{name: row[name] for name in FIGURES})
     return Part(row["segment"], row["channel"], row["template"], row["arm"], counts)
 

@@ -157,6 +157,16 @@ funnel = Table(
     comment="how far each run has come, as it was counted last",
 )
 
+outcome_part = Table(
+    "outcome_part",
+    metadata,
+    Column("name", Text, primary_key=True, comment="measures, budget or losses"),
+    Column("of", Text, primary_key=True, comment="the run, the year, the quarter"),
+    Column("rows", JSONB, nullable=False, comment="what the questions answered: counts and sums only"),
+    Column("counted_at", DateTime(timezone=True), nullable=False),
+    comment="figures of outcomes as they were counted last: what the pages of a large shop show",
+)
+
 figure = Table(
     "figure",
     metadata,

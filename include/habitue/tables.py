@@ -54,6 +54,7 @@ from habitue.outcome_tables import dag_run as dag_run
 from habitue.outcome_tables import figure as figure
 from habitue.outcome_tables import figure_rule as figure_rule
 from habitue.outcome_tables import funnel as funnel
+from habitue.outcome_tables import outcome_part as outcome_part
 from habitue.outcome_tables import response as response
 from habitue.schema import metadata as metadata
 from habitue.schema import one_of as one_of
@@ -366,6 +367,7 @@ outcome = Table(
     one_of("kind", OutcomeKind),
     UniqueConstraint("source", "source_key"),
     Index("ix_outcome_message_id", "message_id"),
+    Index("ix_outcome_recorded_at", "recorded_at", postgresql_using="brin"),
     comment="what came of messages after they left; append-only",
 )
 

@@ -1,18 +1,22 @@
--- How many messages did each customer of the base get by each channel within these days: how many customers got so many?
-with got as (
-    select m.customer_id, m.channel, count(*) as messages
+-- How many messages did each customer of the base get, by quarter and channel, calls over the whole year (quarter 0): how
+-- many customers got so many? The row without a channel has all of them, of whom the others got none.
+with base as (
+    select s.customer_id
+    from segment s
+    join customer c using (customer_id)
+    where s.segment <> 'prospect' and c.gone is null
+), got as (
+    select m.customer_id, m.channel, count(*)::int as messages,
+        case when m.channel = 'call' then 0 else extract(quarter from r.on_date)::int end as quarter
     from run r
     join message m using (run_id)
     where r.on_date between :first and :last and m.state in ('accepted', 'unknown')
-    group by m.customer_id, m.channel
-), way as (
-    select unnest(cast(:channels as text[])) as channel
+    group by 1, 2, 4
 )
-select w.channel, coalesce(g.messages, 0)::int as messages, count(*) as customers
-from segment s
-join customer c using (customer_id)
-cross join way w
-left join got g on g.customer_id = s.customer_id and g.channel = w.channel
-where s.segment <> 'prospect' and c.gone is null
-group by 1, 2
-order by 1, 2
+select g.quarter, g.channel, g.messages, count(*)::int as customers
+from got g
+join base b using (customer_id)
+group by 1, 2, 3
+union all
+select 0, '', 0, count(*)::int from base
+order by 1, 2, 3

@@ -13,7 +13,7 @@ with failed as (
         where o.message_id = f.message_id and o.occurred_at >= f.at
             and o.kind in ('delivered', 'printed', 'mailed', 'reached', 'complaint', 'unsubscribed')
     )
-), young as (
+), young as materialized ( -- else the settings of its run would be read for every message
     select run_id, on_date, planned_at, on_date + response_days(settings) as until,
         on_date + greatest(response_days(settings), offer_days(settings)) as code_until
     from run

@@ -1,6 +1,6 @@
 -- How far has the run come with each group, by channel and arm: from its audience to what came of each message?
 -- Whom it left out has no channel, and the held out have no arm. The last word of provider, post and desk counts.
-with heard as (
+with heard as materialized ( -- once, not once for each of several workers
     select m.message_id,
         max(o.occurred_at) filter (
             where o.kind in ('hard_bounce', 'dropped', 'blocked', 'spoiled', 'not_mailed', 'returned', 'not_reached')

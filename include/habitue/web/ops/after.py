@@ -81,7 +81,7 @@ def chosen(here: Visit, name: str) -> Quarter:
 def after(here: Here, quarter: Name = "") -> Response:
     wanted = chosen(here, quarter)
     shop = as_read_in(here.shop, here.language)
-    found = losses.losses(here.house.engine, shop, wanted, known=here.at)
+    found = losses.latest(here.house.engine, shop, wanted, at=here.at)
     return page(
         here,
         "after.html.j2",
@@ -125,7 +125,7 @@ def file(here: Here, quarter: Name = "") -> Response:
     wanted = chosen(here, quarter)
     shop = as_read_in(here.shop, here.language)
     path = temporary()
-    losses.write_csv(path, losses.losses(here.house.engine, shop, wanted, known=here.at), shop=shop)
+    losses.write_csv(path, losses.latest(here.house.engine, shop, wanted, at=here.at), shop=shop)
     return sent(path, f"losses-{wanted}.csv")
 
 

@@ -1,13 +1,9 @@
 """What the year's campaigns cost, on whom it was spent, how image and product messages alternate, and how often
-customers heard from the shop.
-
-A year is counted once and kept until something else has left: of a large shop that takes some seconds."""
+customers heard from the shop."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from datetime import date
-from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -84,24 +80,8 @@ HEARD = Listing(
 )
 
 
-_KEPT: OrderedDict[tuple[Any, ...], Year] = OrderedDict()
-_LOCK = Lock()
-MOST_KEPT = 8
-
-
 def year_of(here: Visit, year: int) -> Year:
-    """The year's figures, counted once for what has left until now."""
-    budget = here.shop.budget
-    key = (here.house.database_url, year, budget.model_dump_json(), *budgets.stamp(here.house.engine, year))
-    with _LOCK:
-        if key in _KEPT:
-            return _KEPT[key]
-    found = budgets.year_of(here.house.engine, year, budget)
-    with _LOCK:
-        _KEPT[key] = found
-        while len(_KEPT) > MOST_KEPT:
-            _KEPT.popitem(last=False)
-    return found
+    return budgets.latest(here.house.engine, year, here.shop.budget, at=here.at)
 
 
 def _titles(here: Visit) -> dict[str, str]:

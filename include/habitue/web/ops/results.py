@@ -1,7 +1,7 @@
 """What a run changed, on its page: the effect against the holdout, what was credited, and the rows behind each figure.
 
 The figures are those of `measures`, the sentences those of `verdicts`: here they are only laid out. A large run's are
-counted when somebody asks for them, on a page of their own.
+those that were counted last, and say of when they are.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Row:
 
 def known_of(here: Visit, run_id: str) -> dict[str, Any]:
     """What the section needs: see results.html.j2."""
-    counted = measures.measures_of(here.house.engine, run_id, known=here.at)
-    found = measures.results_of(here.house.engine, run_id, known=here.at, counted=counted)
+    counted = measures.latest(here.house.engine, run_id, at=here.at)
+    found = measures.results_of(here.house.engine, run_id, known=counted.known, counted=counted)
     shop = as_read_in(here.shop, here.language)
     said = verdicts.sentences(found, shop, language=here.language)
     compared = rows_of(found) if found else []
@@ -123,8 +123,8 @@ def results(run_id: str, here: Here) -> Response:
 @looking.get("/runs/{run_id}/results/csv")
 def file(run_id: str, here: Here) -> Response:
     """Every figure with its definition and its rules. Nothing personal is in it."""
-    counted = measures.measures_of(here.house.engine, run_id, known=here.at)
-    found = measures.results_of(here.house.engine, run_id, known=here.at, counted=counted)
+    counted = measures.latest(here.house.engine, run_id, at=here.at)
+    found = measures.results_of(here.house.engine, run_id, known=counted.known, counted=counted)
     path = temporary()
     verdicts.write_csv(path, counted, found, shop=as_read_in(here.shop, here.language))
     return sent(path, f"results-{run_id.replace(':', '-')}.csv")
@@ -147,7 +147,8 @@ def behind(
         raise HTTPException(404, f"there is no figure {figure[:40]} of a run")
     line = overview.one_run(here.house.engine, run_id, at=here.at)
     part = {"segment": segment, "channel": channel, "template": template} | ({} if arm is None else {"arm": arm})
-    asked: dict[str, Any] = {"known": here.at, "segment": segment, "channel": channel, "template": template, "arm": arm}
+    known = measures.known_at(here.house.engine, run_id, at=here.at)
+    asked: dict[str, Any] = {"known": known, "segment": segment, "channel": channel, "template": template, "arm": arm}
     titles = result_words(here.language)["behind"]
     if download:
         path = temporary()

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 
-from habitue import allowances, calendars, controls, dag_runs, doubts, funnels, overview, run_files
+from habitue import allowances, calendars, controls, dag_runs, doubts, funnels, measures, overview, run_files
 from habitue.allowances import Used
 from habitue.campaigns import THEN
 from habitue.errors import LedgerError
@@ -152,6 +152,7 @@ def count_anew(run_id: str, here: Here) -> Response:
     """Of a large run, which is otherwise counted by its report and every hour."""
     overview.one_run(here.house.engine, run_id, at=here.at)
     funnels.keep(here.house.engine, run_id, at=here.at)
+    measures.keep(here.house.engine, run_id, at=here.at)
     return _back(here, run_id)
 
 
