@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from habitue import credits as book
-from habitue import ledger, purchases, responses
+from habitue import funnels, ledger, purchases, responses
 from habitue.errors import SourceError
 from habitue.house import House
 from habitue.statements import statement
@@ -127,18 +127,27 @@ def call_results(house: House, *, at: datetime) -> Mapping[str, Any]:
 
 
 def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
-    """Credits purchases to messages and restates the runs' responses, once for each snapshot that is loaded."""
+    """Credits purchases to messages and restates the runs' responses: when a snapshot was loaded, and when there is news
+    since of what had left or had failed. Without either it is a look at some counters."""
     with house.engine.begin() as connection:
         ledger.lock(connection, book.LOCK)
         last = connection.execute(select(snapshot).order_by(snapshot.c.taken_on.desc()).limit(1)).mappings().first()
-        if last is None or last["gathered_at"] is not None:
-            return {"snapshot": last and last["snapshot_id"], "already": True}
+        if last is None:
+            return {"snapshot": None, "already": True}
         about: dict[str, Any] = {
             "snapshot_id": last["snapshot_id"],
             "on": last["taken_on"],
             "zone": house.shop.timezone,
             "return_days": purchases.RETURN_DAYS,
         }
+        # Before the messages are read: what comes in between is looked at twice rather than never.
+        news = connection.execute(statement("credits/news"), {**about, "heard_until": last["heard_until"] or 0}).one()
+        fresh = last["gathered_at"] is None or news.tallies_md5 != last["tallies_md5"]
+        looked: dict[str, Any] = {"heard_until": news.heard_until, "tallies_md5": news.tallies_md5}
+        ours = update(snapshot).where(snapshot.c.snapshot_id == last["snapshot_id"])
+        if not fresh and not news.late:
+            connection.execute(ours.values(looked))
+            return {"snapshot": last["snapshot_id"], "already": True}
         since: date | None = connection.scalar(statement("credits/since"), about)
         told: dict[str, Any] = {"snapshot": last["snapshot_id"], "since": since and since.isoformat()}
         if since is not None:
@@ -146,16 +155,23 @@ def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
             orders = house.lake.snapshot(last["snapshot_id"]).orders
             with purchases.opened(orders, since=since) as duck:
                 told |= asdict(book.enter(connection, duck, about=about, at=at))
-                told["runs"] = responses.refresh(connection, duck, runs=house.out / "runs", about=about, at=at)
-        connection.execute(update(snapshot).where(snapshot.c.snapshot_id == last["snapshot_id"]).values(gathered_at=at))
+                if fresh:  # what reached whom makes no difference to them
+                    told["runs"] = responses.refresh(connection, duck, runs=house.out / "runs", about=about, at=at)
+        connection.execute(ours.values(gathered_at=at, **looked))
     return told
+
+
+def counted_runs(house: House, *, at: datetime) -> Mapping[str, Any]:
+    """Counts anew how far each run has come of which there may be news, so that pages and lists show no old ones."""
+    today = at.astimezone(house.shop.tz).date()
+    return {"runs": funnels.refresh(house.engine, since=today - funnels.NEWS, until=today, at=at)}
 
 
 STEPS: Mapping[str, Step] = {
     step.__name__: step
     for step in (
         *(provider_events, returned_mails, provider_suppressions),
-        *(printer_files, call_results, credited_purchases),
+        *(printer_files, call_results, credited_purchases, counted_runs),
     )
 }
 """The round, each step by its name."""

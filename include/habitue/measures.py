@@ -216,9 +216,9 @@ def results_of(engine: Engine, run_id: str, *, known: datetime, counted: Measure
         rows = connection.execute(statement("measures/responses"), {"run_id": run_id, "known": known}).mappings().all()
     if not rows:
         return None
-    told: dict[str, list[RowMapping]] = {}
+    told: dict[tuple[str, datetime], list[RowMapping]] = {}
     for row in rows:
-        told.setdefault(row["snapshot_id"], []).append(row)
+        told.setdefault((row["snapshot_id"], row["known_at"]), []).append(row)
     costs = counted or measures_of(engine, run_id, known=known)
     snapshots = list(told.values())
     last = _results(run_id, snapshots[-1], costs)
