@@ -16,6 +16,7 @@ from habitue.kinds import Audited
 from habitue.measures import measures_of, results_of
 from habitue.quarters import Quarter
 from habitue.tables import audit, call_attempt
+from habitue.targeted_offers import Rules
 from habitue.verdicts import result_words, sentences
 from ops_site import Site
 from purchase_histories import gathered
@@ -99,6 +100,21 @@ def test_the_rows_go_on_where_they_do_not_fit(site: Site) -> None:
     numbers = [set(re.findall(r"/customers/(w\d+)", page)) for page in (first, second)]
     assert not numbers[0] & numbers[1]
     assert len(numbers[0] | numbers[1]) == len(WRITTEN)
+    assert 'rel="next"' not in second
+    back = re.search(r'rel="prev" href="/habitue([^"]+before=[^"]+)"', second)
+    assert back
+    again = site.get("olga", back[1].replace("&amp;", "&")).text
+    assert re.findall(r"/customers/(w\d+)", again) == re.findall(r"/customers/(w\d+)", first)
+    assert 'rel="prev"' not in again
+
+
+def test_the_customers_of_a_side_go_on_too(site: Site) -> None:
+    asked = f"/runs/{RUN}/responses?side=written"
+    first, second = site.get("olga", asked).text, site.get("olga", f"{asked}&skipped=200").text
+    assert 'href="?side=written&amp;skipped=200"' in first
+    assert 'href="?side=written&amp;skipped=0"' in second
+    numbers = [re.findall(r"/customers/(w\d+)", page) for page in (first, second)]
+    assert len(set(numbers[0]) | set(numbers[1])) == len(numbers[0]) + len(numbers[1]) == len(WRITTEN)
 
 
 def test_both_sides_of_the_effect_lead_to_their_customers(site: Site, house: House) -> None:
@@ -217,8 +233,27 @@ def test_reasons_told_on_the_phone_are_counted_by_the_last_one(site: Site, house
     assert sheet(site, "/after/csv?quarter=2026Q3", "marc")[0]["customers"] == "1"
 
 
+def test_a_rule_that_names_a_campaign_without_a_file_is_said_and_the_rest_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = Rules.model_validate(
+        {
+            "reasons": {
+                "price": {"campaign": "gone", "channel": "email"},
+                "moved": {"campaign": "offer_delivery", "channel": "email"},
+            }
+        }
+    )
+    monkeypatch.setattr("habitue.targeted_offers.rules", lambda: rules)
+    page = site.get("marc", "/after/").text
+    assert "include/offers_by_reason.yaml (Price) names the campaign gone, of which there is no file" in page
+    assert "Told on the phone why they left (Moved away): this offer answers it." in page
+    assert "until_purchase: true" in page
+
+
 def test_the_rules_stand_beside_the_files_they_come_from(site: Site) -> None:
     page = site.get("marc", "/after/").text
+    assert "of which there is no file" not in page
     assert "include/campaigns/winback_calls.yaml" in page
     assert "A complaint stops all selling until it is closed." in page
     assert "until_purchase: true" in page

@@ -13,7 +13,7 @@ known at a moment: what late returns restate stands there both ways (`Results.fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -99,6 +99,8 @@ class Measures:
     gross: float | None
     """the shop's gross margin as the run was planned with; None: it says none, and there are no margins"""
     currency: str
+    first: Counts | None = None
+    """responses, orders and revenue as they were known when the window had closed, where that was something else"""
 
     @property
     def all(self) -> Counts:
@@ -181,7 +183,13 @@ def measures_of(engine: Engine, run_id: str, *, known: datetime) -> Measures:
         found = _run(connection, run_id)
         rows = connection.execute(_asked("parts"), _parameters(run_id, known)).mappings()
         parts = tuple(_part(row) for row in rows)
-    return Measures(run_id, parts, (found["shop"].get("margin") or {}).get("gross"), found["shop"].get("currency", ""))
+        given = {"run_id": run_id, "known": known}
+        before = connection.execute(statement("measures/first"), given).mappings().one_or_none()
+    gross, currency = (found["shop"].get("margin") or {}).get("gross"), found["shop"].get("currency", "")
+    counted = Measures(run_id, parts, gross, currency)
+    if before is None or all(getattr(counted.all, name) == number for name, number in before.items()):
+        return counted
+    return replace(counted, first=Counts(**before))
 
 
 def behind(
@@ -195,17 +203,47 @@ def behind(
     template: str = "",
     arm: str | None = None,
     after: UUID = FIRST_ID,
+    before: UUID | None = None,
     most: int = MOST,
 ) -> list[dict[str, Any]]:
-    """The messages behind a figure (one of FIGURES), by id from `after` on, at most `most` at a time: ids, states,
-    orders, amounts; no names. Empty: any. What they sum up to is the figure."""
-    if figure not in FIGURES:
-        raise LedgerError(f"{figure} is no figure of a run; there are {', '.join(FIGURES)}")
-    wanted = {"segment": segment, "channel": channel, "template": template, "arm": arm or "", "of_arm": arm is not None}
+    """The messages behind a figure (one of FIGURES), by id: the first `most` after `after`, or the last before
+    `before`. Ids, states, orders, amounts; no names. Empty: any. What they sum up to is the figure."""
+    asked = _wanted(run_id, figure, known, segment, channel, template, arm)
     with engine.connect() as connection:
         _run(connection, run_id)
-        asked = {**_parameters(run_id, known), **wanted, "measure": figure, "after": after, "most": most}
-        return [dict(row) for row in connection.execute(_asked("behind"), asked).mappings()]
+        given = {**asked, "after": after, "before": before, "most": most}
+        rows = [dict(row) for row in connection.execute(_asked("behind"), given).mappings()]
+    return rows if before is None else rows[::-1]
+
+
+def every_row(
+    engine: Engine,
+    run_id: str,
+    figure: str,
+    *,
+    known: datetime,
+    segment: str = "",
+    channel: str = "",
+    template: str = "",
+    arm: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """All of `behind`, however many: one question, whose answer is fetched MOST rows at a time."""
+    asked = _wanted(run_id, figure, known, segment, channel, template, arm)
+    with engine.connect() as connection:
+        _run(connection, run_id)
+        given = {**asked, "after": FIRST_ID, "before": None, "most": None}
+        streamed = connection.execution_options(yield_per=MOST)
+        for row in streamed.execute(_asked("behind"), given).mappings():
+            yield dict(row)
+
+
+def _wanted(
+    run_id: str, figure: str, known: datetime, segment: str, channel: str, template: str, arm: str | None
+) -> dict[str, Any]:
+    if figure not in FIGURES:
+        raise LedgerError(f"{figure} is no figure of a run; there are {', '.join(FIGURES)}")
+    part = {"segment": segment, "channel": channel, "template": template, "arm": arm or "", "of_arm": arm is not None}
+    return {**_parameters(run_id, known), **part, "measure": figure}
 
 
 def results_of(engine: Engine, run_id: str, *, known: datetime, counted: Measures | None = None) -> Results | None:
