@@ -1,4 +1,4 @@
-"""What provider, post, desk and shop tell late moves what was credited within the hour, once; what was known first stays."""
+"""What is told late moves what was credited within the hour, and once; what was known first stays."""
 
 from __future__ import annotations
 
@@ -202,4 +202,3 @@ def test_both_questions_mean_the_same_by_failed() -> None:
     )]  # fmt: skip
     assert len(asked) == 2
     assert asked[0] == asked[1]
-

@@ -127,8 +127,8 @@ def call_results(house: House, *, at: datetime) -> Mapping[str, Any]:
 
 
 def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
-    """Credits purchases to messages and restates the runs' responses: when a snapshot was loaded, and when there is news
-    since of what had left or had failed. Without either it is a look at some counters."""
+    """Credits purchases to messages and restates the runs' responses: when a snapshot was loaded, and when there is
+    news since of what had left or had failed. Without either it is a look at some counters."""
     with house.engine.begin() as connection:
         ledger.lock(connection, book.LOCK)
         last = connection.execute(select(snapshot).order_by(snapshot.c.taken_on.desc()).limit(1)).mappings().first()
