@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from call_town import NAMES, PARIS, RUN, TEN, given, house, id_of, line, rung
 from habitue import call_board, call_desk, call_lists, complaints, controls, holds
@@ -22,10 +22,11 @@ from habitue.tables import (
     hold,
     message,
     outcome,
+    segment,
     suppression,
     targeted_offer,
 )
-from people import event
+from people import ON, event
 
 __all__ = ["house"]
 
@@ -307,6 +308,20 @@ def test_a_complaint_has_an_owner_and_a_day_and_stops_all_selling_until_it_is_cl
     assert complaints.settle(house.engine, kept.complaint_id, answer="Remboursé", by="helene", at=NOON)
     assert not complaints.settle(house.engine, kept.complaint_id, answer="Remboursé", by="helene", at=NOON)
     assert rows(house, hold)[0].closed_at == NOON
+
+
+def test_a_purchase_ends_the_win_back_also_of_who_is_on_a_list_already(house: House) -> None:
+    """Anna bought since the list was made; Boris the day before, which the night told late."""
+    with house.engine.begin() as connection:
+        connection.execute(text("update run set settings = settings || '{\"until_purchase\": true}'"))
+        for who, day in (("anna", ON), ("boris", ON - timedelta(days=1))):
+            told = {"last_day": day, "snapshot_id": (ON + timedelta(days=1)).isoformat()}
+            connection.execute(update(segment).where(segment.c.customer_id == who).values(told))
+    assert given(house).customer_id == "boris"
+    ended = line(house, "anna")
+    assert (ended.status, ended.reason) == ("closed", "bought_since")
+    [never] = [row for row in rows(house, message) if row.customer_id == "anna"]
+    assert (never.state, never.reason) == ("cancelled", "bought_since")
 
 
 def test_who_releases_the_hold_by_hand_closes_the_complaint(house: House) -> None:

@@ -157,6 +157,26 @@ def test_a_follow_up_is_checked_with_its_campaign(tmp_path: Path, monkeypatch: p
     assert list(findings([path], {}, database=False)) == [(str(path), [])]
 
 
+def test_a_rule_that_names_a_campaign_without_a_file_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offers = tmp_path / "offers.yaml"
+    offers.write_text(
+        "reasons:\n  price: {campaign: gone, channel: email}\n  moved: {campaign: offer_price, channel: letter}\n"
+    )
+    monkeypatch.setattr("habitue.targeted_offers.FILE", offers)
+    [(file, said)] = list(findings([offers], {}, database=False))
+    assert file == str(offers)
+    assert said[0].startswith(f"{offers}: reasons.price: campaign gone is not known; there are ")
+    assert said[1].endswith("reasons.moved: offer_price tries email first: write that as channel")
+    good = (INCLUDE / "campaigns" / "winback_calls.yaml").read_text("utf-8")
+    (path := tmp_path / "summer.yaml").write_text(
+        f"{good}audience: {{sql: not_reached, parameters: {{campaign: gone, after_days: 9, unanswered: true}}}}\n"
+    )
+    [(_, [said_of_it])] = list(findings([path], {}, database=False))
+    assert f"{path}: audience.parameters.campaign: campaign gone is not known; there are " in said_of_it
+
+
 def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
     printed = habitue("schema", cwd=tmp_path)
     assert json.loads(printed.stdout) == campaign_schema()

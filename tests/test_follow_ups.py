@@ -17,6 +17,7 @@ from habitue.campaigns import NOT_REACHED, Campaign
 from habitue.ledger import Outcome
 from habitue.outcomes import Event
 from habitue.plans import shards
+from habitue.settings import INCLUDE
 from habitue.statements import statement
 from habitue.tables import Hold, OutcomeKind, State, consent, credit, message, segment
 from people import ANNA, AT, BORIS, CLARA, DAVID, EMMA, FELIX, ON, event, move_in, standing
@@ -167,13 +168,62 @@ def test_a_complaint_stops_all_selling_until_it_is_closed(town: Engine) -> None:
     assert BORIS in written_to(town, planned(town, campaign("email", name="autumn")).run_id)
 
 
-def test_the_rules_in_force_can_be_shown(tmp_path: Path) -> None:
+def test_what_a_rule_names_that_is_not_there_is_said_and_the_rest_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = (INCLUDE / "campaigns" / "winback_calls.yaml").read_text("utf-8")
+    for name, content in (
+        ("winback", good),
+        ("summer", f"{good}audience: {{sql: not_reached, parameters: {{campaign: spring, after_days: 9}}}}\n"),
+        ("autumn", "surprise: true\n"),
+    ):
+        (tmp_path / f"{name}.yaml").write_text(content)
+    monkeypatch.setattr("habitue.calendars.campaign_files", lambda: sorted(tmp_path.glob("*.yaml")))
+    found = follow_ups.in_force(language="en")
+    assert {one.campaign for one in found.said} == {None, "winback", "summer"}
+    broken, choice, moved, price, spring = found.gaps
+    assert broken.startswith("The file of the campaign autumn can")
+    assert price == (
+        "include/offers_by_reason.yaml (Price, Buys elsewhere) names the campaign offer_price, "
+        "of which there is no file: nothing follows."
+    )
+    assert ("offer_choice" in choice, "offer_delivery" in moved) == (True, True)
+    assert spring.startswith("include/campaigns/summer.yaml (audience) names the campaign spring,")
+
+
+def test_offers_by_reason_that_can_not_be_read_are_said_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "offers.yaml").write_text("reasons: {weather: {campaign: offer_price, channel: email}}\n")
+    monkeypatch.setattr("habitue.targeted_offers.FILE", tmp_path / "offers.yaml")
+    found = follow_ups.in_force(language="fr")
+    assert "reason" not in {one.rule for one in found.said}
+    [gap] = found.gaps
+    assert gap.startswith("Les offres par raison ne peuvent être lues")
+
+
+def test_a_call_that_would_not_be_lawful_is_a_mail_instead_and_without_either_nothing(town: Engine) -> None:
+    """Boris no longer wishes to be called, Anna's number must not be used again, David has had his mails."""
+    ways = [{"channel": "call", "template": "y"}, {"channel": "email", "template": "y"}]
+    spring = campaign("letter", then={"when": "no_answer", "ways": ways, "after_days": 14})
+    _answered(town, planned(town, spring).run_id, refused=set())
+    with town.begin() as connection:
+        said = [event(BORIS, "call", "withdrawn", AT), event(DAVID, "email", "withdrawn", AT)]
+        connection.execute(insert(consent), said)
+    follow_up = spring.follow_up()
+    assert follow_up is not None
+    done = planned(town, follow_up, on=ON + timedelta(days=14))
+    assert written_to(town, done.run_id) == {ANNA: "email", BORIS: "email"}
+    assert left_out(town, done.run_id)[DAVID] in ("objected", "no_consent")
+
+
+def test_the_rules_in_force_can_be_shown() -> None:
     for language in ("fr", "en"):
-        said = follow_ups.described(SHOP, language=language)
+        found = follow_ups.in_force(language=language)
+        said = found.said
+        assert not found.gaps
         assert [one.rule for one in said if one.campaign == "winback_calls"] == ["no_answer", "purchase", "pause"]
         assert [one.rule for one in said if one.campaign is None] == ["complaint"]
         assert all(one.text and "{" not in one.text for one in said)
-    (then,) = [one.text for one in follow_ups.described(SHOP, language="en") if one.rule == "no_answer"]
+    (then,) = [one.text for one in follow_ups.in_force(language="en").said if one.rule == "no_answer"]
     assert then == "Nobody reached, or a letter without an answer: after 21 days a call, else an e-mail."
     (pause,) = [one.text for one in said if one.rule == "pause" and one.campaign == "winback_calls"]
     assert pause == "Not again within 90 days; no second call within 90, letter within 30, e-mail within 5 days."

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from earlier_runs import earlier_message
-from habitue import events, gathering
+from habitue import events, funnels, gathering
 from habitue.errors import SourceError
 from habitue.house import House
 from habitue.shop import ReturnsSettings
@@ -93,6 +93,19 @@ def test_what_a_shop_has_not_set_up_is_skipped_and_what_it_has_is_read(shop: Hou
     sender = shop.shop.sender.model_copy(update={"returns": ReturnsSettings(maildir=tmp_path / "mail")})
     reading = replace(shop, shop=shop.shop.model_copy(update={"sender": sender}))
     assert gathering.returned_mails(reading, at=LATER)["read"] == 0
+
+
+def test_a_large_run_is_counted_every_hour_until_the_post_brings_nothing_back_any_more(
+    shop: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("habitue.funnels.LIVE", -1)
+    letter(shop, ANNA)
+    assert funnels.funnel(shop.engine, f"spring:{RUN}", at=LATER) is None
+    assert gathering.counted_outcomes(shop, at=LATER) == {"runs": 1, "large": 0, "shop": False}
+    found = funnels.funnel(shop.engine, f"spring:{RUN}", at=LATER + timedelta(minutes=5))
+    assert found is not None
+    assert (found.counted_at, found.whole.accepted) == (LATER, 1)
+    assert gathering.counted_outcomes(shop, at=LATER + funnels.NEWS)["runs"] == 0
 
 
 def test_every_step_can_be_told_as_json(shop: House) -> None:

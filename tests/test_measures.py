@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from earlier_runs import earlier_message, earlier_run
 from habitue.cli import app
 from habitue.effects import Side, effect
 from habitue.errors import LedgerError
-from habitue.measures import FIGURES, behind, measures_of, results_of
+from habitue.measures import FIGURES, behind, every_row, measures_of, results_of
 from habitue.tables import consent, credit, response
 from habitue.verdicts import result_words, sentence
 from people import ANNA, BORIS, CLARA, DAVID, EMMA, FELIX, ON, event
@@ -26,6 +27,13 @@ RUN = f"spring:{ON}"
 SENT = datetime(2026, 10, 1, 10, 0, tzinfo=UTC)
 KNOWN = datetime(2027, 2, 1, tzinfo=UTC)
 SHOP = {"margin": {"gross": 0.5}, "currency": "EUR"}
+
+
+MANY = """
+insert into message (message_id, run_id, customer_id, channel, segment, language, template, shard, position, state)
+select gen_random_uuid(), run_id, 'c' || place, channel, segment, language, template, shard, 10 + place, 'planned'
+from (select * from message order by message_id limit 1) one, generate_series(1, 1100) as place
+"""
 
 
 def after(seconds: float) -> datetime:
@@ -139,6 +147,10 @@ def test_rows_behind_a_figure_come_a_page_at_a_time(quarter: Engine) -> None:
         last = page[-1]["message_id"]
         seen += [row["customer_id"] for row in page]
     assert sorted(seen) == sorted([ANNA, BORIS, CLARA, DAVID, EMMA, FELIX])
+    every = [row["customer_id"] for row in every_row(quarter, RUN, "planned", known=KNOWN)]
+    assert every == seen
+    before_last = behind(quarter, RUN, "planned", known=KNOWN, before=last, most=2)
+    assert [row["customer_id"] for row in before_last] == seen[-3:-1]
     with pytest.raises(LedgerError, match="luck is no figure of a run"):
         behind(quarter, RUN, "luck", known=KNOWN)
     with pytest.raises(LedgerError, match=r"run winter:2026-01-01 is not known"):
@@ -332,11 +344,19 @@ def test_the_terminal_and_the_csv_say_the_same(
     assert "Aucune version" in done.output
     with out.open(newline="", encoding="utf-8-sig") as table:
         rows = list(csv.DictReader(table, delimiter=";"))
-    whole = {row["figure"]: row for row in rows if row["segment"] == row["channel"] == "all" and not row["arm"]}
+    of_all = [row for row in rows if row["segment"] == row["channel"] == "all" and not row["arm"]]
+    whole = {row["figure"]: row for row in of_all if not row["restated"]}
+    first = {row["figure"]: row["value"] for row in of_all if row["restated"]}
+    assert first == {"responses": "2", "orders": "3", "revenue_cents": "17000"}  # before something was brought back
+    assert "on connaissait 2 réponses, 3 commandes et 170 €" in re.sub(r"\s", " ", done.output)
     assert (whole["sent"]["value"], whole["revenue_cents"]["value"]) == ("4", "15500")
     assert float(whole["effect"]["value"].replace(",", ".")) == pytest.approx(0.0266667, abs=1e-6)
     assert whole["effect"]["verdict"] == "gain"
     assert all(row["rules"] and row["definition"] for row in rows)
+    with quarter.begin() as connection:
+        connection.execute(text(MANY))
+    many = CliRunner().invoke(app, ["results", RUN, "--behind", "planned"])
+    assert many.output.count("\n") == 6 + 1100
     listed = CliRunner().invoke(app, ["results", RUN, "--behind", "reached"])
     assert listed.output.count("\n") == 1
     assert "customer_id=boris" in listed.output

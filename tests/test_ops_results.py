@@ -17,6 +17,7 @@ from habitue.kinds import Audited
 from habitue.measures import latest, measures_of, results_of
 from habitue.quarters import Quarter
 from habitue.tables import audit, call_attempt
+from habitue.targeted_offers import Rules
 from habitue.verdicts import result_words, sentences
 from ops_site import Site
 from purchase_histories import gathered
@@ -100,6 +101,21 @@ def test_the_rows_go_on_where_they_do_not_fit(site: Site) -> None:
     numbers = [set(re.findall(r"/customers/(w\d+)", page)) for page in (first, second)]
     assert not numbers[0] & numbers[1]
     assert len(numbers[0] | numbers[1]) == len(WRITTEN)
+    assert 'rel="next"' not in second
+    back = re.search(r'rel="prev" href="/habitue([^"]+before=[^"]+)"', second)
+    assert back
+    again = site.get("olga", back[1].replace("&amp;", "&")).text
+    assert re.findall(r"/customers/(w\d+)", again) == re.findall(r"/customers/(w\d+)", first)
+    assert 'rel="prev"' not in again
+
+
+def test_the_customers_of_a_side_go_on_too(site: Site) -> None:
+    asked = f"/runs/{RUN}/responses?side=written"
+    first, second = site.get("olga", asked).text, site.get("olga", f"{asked}&skipped=200").text
+    assert 'href="?side=written&amp;skipped=200"' in first
+    assert 'href="?side=written&amp;skipped=0"' in second
+    numbers = [re.findall(r"/customers/(w\d+)", page) for page in (first, second)]
+    assert len(set(numbers[0]) | set(numbers[1])) == len(numbers[0]) + len(numbers[1]) == len(WRITTEN)
 
 
 def test_both_sides_of_the_effect_lead_to_their_customers(site: Site, house: House) -> None:
@@ -156,8 +172,8 @@ def test_of_a_large_shop_the_pages_show_what_the_round_counted(
     monkeypatch.setattr("habitue.outcome_parts.LIVE", 3)
     monkeypatch.setattr("habitue.funnels.NEWS", timedelta(days=400))
     hour = timedelta(hours=1)
-    assert gathering.counted_outcomes(house, at=KNOWN - 3 * hour) == {"runs": 1, "shop": True}
-    assert gathering.counted_outcomes(house, at=KNOWN - hour)["runs"] == 0  # no news: it is as good as counted now
+    assert gathering.counted_outcomes(house, at=KNOWN - 3 * hour) == {"runs": 1, "large": 1, "shop": True}
+    assert gathering.counted_outcomes(house, at=KNOWN - hour)["large"] == 0  # no news: it is as good as counted now
     counted = measures_of(house.engine, RUN, known=KNOWN)
     assert replace(latest(house.engine, RUN, at=KNOWN), known=KNOWN) == counted
     budget = house.shop.budget
@@ -172,7 +188,7 @@ def test_of_a_large_shop_the_pages_show_what_the_round_counted(
     page = site.get("marc", f"/runs/{RUN}/results").text
     assert "Counted" in page
     assert latest(house.engine, RUN, at=KNOWN).all == counted.all
-    assert gathering.counted_outcomes(house, at=KNOWN)["runs"] == 1
+    assert gathering.counted_outcomes(house, at=KNOWN)["large"] == 1
     now = measures_of(house.engine, RUN, known=KNOWN)
     assert latest(house.engine, RUN, at=KNOWN) == now
     assert now.all.sent == counted.all.sent - 1
@@ -249,8 +265,27 @@ def test_reasons_told_on_the_phone_are_counted_by_the_last_one(site: Site, house
     assert sheet(site, "/after/csv?quarter=2026Q3", "marc")[0]["customers"] == "1"
 
 
+def test_a_rule_that_names_a_campaign_without_a_file_is_said_and_the_rest_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = Rules.model_validate(
+        {
+            "reasons": {
+                "price": {"campaign": "gone", "channel": "email"},
+                "moved": {"campaign": "offer_delivery", "channel": "email"},
+            }
+        }
+    )
+    monkeypatch.setattr("habitue.targeted_offers.rules", lambda: rules)
+    page = site.get("marc", "/after/").text
+    assert "include/offers_by_reason.yaml (Price) names the campaign gone, of which there is no file" in page
+    assert "Told on the phone why they left (Moved away): this offer answers it." in page
+    assert "until_purchase: true" in page
+
+
 def test_the_rules_stand_beside_the_files_they_come_from(site: Site) -> None:
     page = site.get("marc", "/after/").text
+    assert "of which there is no file" not in page
     assert "include/campaigns/winback_calls.yaml" in page
     assert "A complaint stops all selling until it is closed." in page
     assert "until_purchase: true" in page

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from habitue.errors import TemplateError
+from habitue.figures import FIGURES
 from habitue.report import base_balances, render_report, rule_words, run_balances, summary_table, words, write_report
-from habitue.shop import INCLUDE, load_shop, read_yaml
+from habitue.shop import INCLUDE, SegmentSettings, load_shop, read_yaml
 from habitue.tables import Hold, State
+from habitue.trends import rule_of
 
 # The smallest PNG there is: one transparent point.
 POINT = bytes.fromhex(
@@ -78,7 +80,16 @@ SUMMARY: dict[str, Any] = {
             "prospect": {"occasional_heavy": 43, "occasional_light": 102, "prospect": 315},
         },
     },
-    "attrition": {"at_start": 3105, "lost": 1012, "rate": 1012 / 3105},
+    "told": {
+        "rule": "0a1b2c3d",
+        "on": "2026-10-01",
+        "figures": [
+            {"name": "attrition", "span": "year", "ends": "2026-10-01", "snapshot": "2026-10-01"}
+            | {"value": 1012, "of": 3105, "first_value": 1009, "first_of": 3105},
+            {"name": "basket", "span": "year", "ends": "2026-10-01", "snapshot": "2026-10-01"}
+            | {"value": 12_345_600, "of": 2000, "first_value": 12_345_600, "first_of": 2000},
+        ],
+    },
     "runs": [
         {
             "run_id": "quarterly_letter:2026-10-01",
@@ -305,9 +316,17 @@ def test_movement_rows_and_columns_add_up() -> None:
 
 
 def test_the_first_snapshot_has_nothing_to_compare() -> None:
-    read = page(changed(movement={"from": None, "matrix": {}}, attrition=None)).words
+    read = page(changed(movement={"from": None, "matrix": {}}, told=None)).words
     assert "il n’y a encore rien à comparer" in read
-    assert "demande une année d’achats de plus" in read
+    assert "Aucun chiffre n’est encore dit de ce jour" in read
+
+
+def test_a_figure_of_the_base_says_what_it_means_by_which_rule_and_what_was_told_first() -> None:
+    read = page(SUMMARY).words
+    assert "sur les douze mois jusqu’au 1er octobre 2026 32,6 % (dit d’abord : 32,5 %)" in read
+    assert "61,73 €" in read
+    assert FIGURES["attrition"].said("fr", rule_of(SegmentSettings())[1]).formula[:40] in read.replace("’", "'")
+    assert "Selon la règle 0a1b2c3d." in read
 
 
 def test_an_empty_base_makes_a_page_too() -> None:
@@ -320,7 +339,7 @@ def test_an_empty_base_makes_a_page_too() -> None:
         segments={},
         thresholds={},
         movement={"from": None, "matrix": {}},
-        attrition=None,
+        told=None,
         runs=[
             {
                 **SUMMARY["runs"][0],

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from call_town import PARIS, TEN, house, rung
-from habitue import targeted_offers
+from habitue import complaints, targeted_offers
 from habitue.campaigns import Campaign, find_campaign
 from habitue.costs import price_list
 from habitue.errors import SettingError
@@ -83,7 +83,20 @@ def test_who_told_a_reason_gets_the_answer_the_day_after_and_only_once(house: Ho
     assert left_out(house.engine, again.run_id) == {"anna": "recently_contacted"}
 
 
-def test_who_complained_since_gets_nothing(house: House) -> None:
+def test_who_complained_since_gets_nothing_until_it_is_closed(house: House) -> None:
+    rung(house, Disposition.REACHED_COURTESY, reason=Reason.ASSORTMENT)
+    evening = TEN + timedelta(hours=8)
+    with house.engine.begin() as connection:
+        complaints.raise_complaint(connection, "anna", "Thé éventé", owner="olga", by="zoe", at=evening)
+    found = offered(house, "offer_choice", ON + timedelta(days=1))
+    assert left_out(house.engine, found.run_id) == {"anna": "complaint_open"}
+    [one] = complaints.still_open(house.engine)
+    complaints.settle(house.engine, one.complaint_id, answer="Sent anew", by="olga", at=evening + timedelta(days=2))
+    again = offered(house, "offer_choice", ON + timedelta(days=3))
+    assert written_to(house.engine, again.run_id) == {"anna": "letter"}
+
+
+def test_who_said_no_since_gets_nothing(house: House) -> None:
     rung(house, Disposition.REACHED_COURTESY, reason=Reason.ASSORTMENT)
     with house.engine.begin() as connection:
         connection.execute(insert(consent), [event("anna", "letter", "withdrawn", TEN + timedelta(hours=1))])

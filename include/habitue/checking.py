@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from habitue import follow_ups, targeted_offers
 from habitue.audiences import question_findings
+from habitue.calendars import campaigns
 from habitue.calls import CallScript
 from habitue.campaigns import Campaign, campaign_files, load_campaign, read_campaign
 from habitue.errors import HabitueError, SettingError
@@ -31,13 +33,14 @@ Checked = Iterator[tuple[str, list[str]]]
 
 
 def findings(files: Sequence[Path] | None, settings: Mapping[str, str], *, database: bool) -> Checked:
-    """(file, what is wrong with it) of these files, else of shop.yaml, all sources and all campaigns.
+    """(file, what is wrong with it) of these files, else of shop.yaml, all sources, all campaigns and the offers by
+    reason.
 
     `settings` are those of `House.of`. With `database` the audiences' questions are explained by the base, which must
     have its tables.
     """
     sources = sorted((INCLUDE / "sources").glob("*.yaml"))
-    wanted = [path.resolve() for path in files] if files else [SHOP, *sources, *campaign_files()]
+    wanted = [path.resolve() for path in files] if files else [SHOP, *sources, *campaign_files(), targeted_offers.FILE]
     wanted = [path for path in wanted if path.suffix not in TEMPLATES]
     complaints, elsewhere = _said(load_shop), _said(House.settings, settings)
     shop = _shop(settings)
@@ -50,6 +53,8 @@ def findings(files: Sequence[Path] | None, settings: Mapping[str, str], *, datab
                 found = complaints if path == SHOP else _said(load_shop, path)
             elif path.parent.name == "sources":
                 found = _said(_source, path)
+            elif path == targeted_offers.FILE:
+                found = _said(targeted_offers.rules) if shop is None else _said(targeted_offers.check, shop)
             elif shop is None:
                 found = _said(read_campaign, path)
             else:
@@ -108,6 +113,8 @@ def _campaign(path: Path, shop: Shop, engine: Engine | None) -> Iterator[str]:
         campaign = read_campaign(path)
     except SettingError:
         return
+    if why := follow_ups.follows_nothing(campaign, {one.name for one in campaigns()}):
+        yield f"{shown(path)}: audience.parameters.campaign: {why}"
     press = Press(shop, on=LONGEST_DAY)
     for one in filter(None, (campaign, campaign.follow_up())):
         question = question_findings(one.audience)

@@ -84,7 +84,7 @@ def _of_run(run_id: str, by: str, behind: str | None, csv: Path | None) -> None:
         raise typer.BadParameter(f"{', '.join(KEYS)}", param_hint="--by")
     with doors.opened(os.environ) as (house, at):
         if behind is not None:
-            for row in measures.behind(house.engine, run_id, behind, known=at):
+            for row in measures.every_row(house.engine, run_id, behind, known=at):
                 typer.echo(" ".join(f"{name}={value}" for name, value in row.items() if value not in (None, "")))
             return
         counted = measures.measures_of(house.engine, run_id, known=at)
@@ -92,6 +92,8 @@ def _of_run(run_id: str, by: str, behind: str | None, csv: Path | None) -> None:
         shop = house.shop
     say = verdicts.result_words(shop.language)
     console.print(_table(counted, by, shop))
+    if (first := verdicts.restated(counted, shop)) is not None:
+        console.print(first, markup=False)
     console.print(say["effect"], style="bold", markup=False)
     for told in verdicts.sentences(found, shop):
         console.print(told, markup=False)

@@ -99,17 +99,21 @@ class Told(Cell):
         return self.value / self.of if self.of else None
 
     @property
-    def first_share(self) -> float | None:
-        return self.first_value / self.first_of if self.first_of else None
-
-    @property
     def amount(self) -> float | None:
-        """What is shown: the value itself of what is counted, else value ÷ of. Money in cents."""
-        return self.value if FIGURES[self.name].unit in ("customers", "money") else self.share
+        """What is shown."""
+        return amount(self.name, self.value, self.of)
 
     @property
     def first_amount(self) -> float | None:
-        return self.first_value if FIGURES[self.name].unit in ("customers", "money") else self.first_share
+        return amount(self.name, self.first_value, self.first_of)
+
+
+def amount(name: str, value: int, of: int) -> float | None:
+    """What is shown of a figure: the value itself of what is counted, else value ÷ of, None of nothing. Money in
+    cents."""
+    if FIGURES[name].unit in ("customers", "money"):
+        return value
+    return value / of if of else None
 
 
 def last_snapshot(connection: Connection, rule: str) -> str | None:

@@ -6,14 +6,14 @@ where there is news of it, and when a person asks: its page says when.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
-from habitue import ledger
+from habitue import ledger, outcome_parts
 from habitue.kinds import Channel, Segment
 from habitue.statements import statement
 from habitue.tables import funnel as funnels
@@ -142,10 +142,13 @@ def keep(engine: Engine, run_id: str, *, at: datetime) -> list[Part]:
     return parts
 
 
-def refresh(engine: Engine, *, since: date, until: date, at: datetime) -> int:
+def refresh(engine: Engine, *, since: date, until: date, at: datetime, large: Collection[str] | None = None) -> int:
     """Counts and keeps the runs of these days; returns how many they are. Since `NEWS` before today, it counts all of
-    which there may be news."""
+    which there may be news. `large`: of those with more than
+    `outcome_parts.LIVE` messages none but these."""
     wanted = select(run.c.run_id).where(run.c.on_date.between(since, until)).order_by(run.c.number)
+    if large is not None:
+        wanted = wanted.where((run.c.planned <= outcome_parts.LIVE) | run.c.run_id.in_(large))
     with engine.connect() as connection:
         found = connection.scalars(wanted).all()
     for run_id in found:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from habitue import credits as book
-from habitue import ledger, purchases, responses
+from habitue import funnels, ledger, purchases, responses
 from habitue.errors import SourceError
 from habitue.house import House
 from habitue.statements import statement
@@ -127,18 +127,27 @@ def call_results(house: House, *, at: datetime) -> Mapping[str, Any]:
 
 
 def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
-    """Credits purchases to messages and restates the runs' responses, once for each snapshot that is loaded."""
+    """Credits purchases to messages and restates the runs' responses: when a snapshot was loaded, and when there is
+    news since of what had left or had failed. Without either it is a look at some counters."""
     with house.engine.begin() as connection:
         ledger.lock(connection, book.LOCK)
         last = connection.execute(select(snapshot).order_by(snapshot.c.taken_on.desc()).limit(1)).mappings().first()
-        if last is None or last["gathered_at"] is not None:
-            return {"snapshot": last and last["snapshot_id"], "already": True}
+        if last is None:
+            return {"snapshot": None, "already": True}
         about: dict[str, Any] = {
             "snapshot_id": last["snapshot_id"],
             "on": last["taken_on"],
             "zone": house.shop.timezone,
             "return_days": purchases.RETURN_DAYS,
         }
+        # Before the messages are read: what comes in between is looked at twice rather than never.
+        news = connection.execute(statement("credits/news"), {**about, "heard_until": last["heard_until"] or 0}).one()
+        fresh = last["gathered_at"] is None or news.tallies_md5 != last["tallies_md5"]
+        looked: dict[str, Any] = {"heard_until": news.heard_until, "tallies_md5": news.tallies_md5}
+        ours = update(snapshot).where(snapshot.c.snapshot_id == last["snapshot_id"])
+        if not fresh and not news.late:
+            connection.execute(ours.values(looked))
+            return {"snapshot": last["snapshot_id"], "already": True}
         since: date | None = connection.scalar(statement("credits/since"), about)
         told: dict[str, Any] = {"snapshot": last["snapshot_id"], "since": since and since.isoformat()}
         if since is not None:
@@ -146,23 +155,24 @@ def credited_purchases(house: House, *, at: datetime) -> Mapping[str, Any]:
             orders = house.lake.snapshot(last["snapshot_id"]).orders
             with purchases.opened(orders, since=since) as duck:
                 told |= asdict(book.enter(connection, duck, about=about, at=at))
-                told["runs"] = responses.refresh(connection, duck, runs=house.out / "runs", about=about, at=at)
-        connection.execute(update(snapshot).where(snapshot.c.snapshot_id == last["snapshot_id"]).values(gathered_at=at))
+                if fresh:  # what reached whom makes no difference to them
+                    told["runs"] = responses.refresh(connection, duck, runs=house.out / "runs", about=about, at=at)
+        connection.execute(ours.values(gathered_at=at, **looked))
     return told
 
 
 def counted_outcomes(house: House, *, at: datetime) -> Mapping[str, Any]:
-    """Counts what the pages of a large shop show, where there is news of it: the runs of the last months with their
-    funnels, the year's money, what was won back."""
-    from habitue import budgets, funnels, losses, measures, outcome_parts
+    """Counts what pages show: how far each run of the last months has come, and of a large shop what came of its runs,
+    the year's money and what was won back. A large run is counted where there is news of it."""
+    from habitue import budgets, losses, measures, outcome_parts
     from habitue.quarters import Quarter
 
     today = at.astimezone(house.shop.tz).date()
     since = today - funnels.NEWS
-    found = outcome_parts.with_news(house.engine, since=since, until=today, at=at)
-    for run_id in found:
+    news = outcome_parts.with_news(house.engine, since=since, until=today, at=at)
+    for run_id in news:
         measures.keep(house.engine, run_id, at=at)
-        funnels.keep(house.engine, run_id, at=at)
+    counted = funnels.refresh(house.engine, since=since, until=today, at=at, large=news)
     with house.engine.connect() as connection:
         large = outcome_parts.large(connection)
     if large:
@@ -170,7 +180,7 @@ def counted_outcomes(house: House, *, at: datetime) -> Mapping[str, Any]:
             losses.keep(house.engine, house.shop, quarter, at=at)
         for year in sorted({since.year, today.year}):
             budgets.keep(house.engine, year, at=at)
-    return {"runs": len(found), "shop": large}
+    return {"runs": counted, "large": len(news), "shop": large}
 
 
 STEPS: Mapping[str, Step] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -130,6 +131,23 @@ def headlines(connection: Connection, shop: Shop, *, on: date | None = None) -> 
         movement=[one for one in found if (one.name, one.span, one.ends) == ("movement", Span.QUARTER, until)],
         restated=sum(one.restated for one in found),
     )
+
+
+def kept(found: Headlines | None) -> dict[str, Any] | None:
+    """The cards as summary.json keeps them, for the run card; None where nothing is told."""
+    if found is None:
+        return None
+    shown = [card.now for card in found.cards if card.now]
+    numbers = ("value", "of", "first_value", "first_of")
+    return {
+        "rule": found.rule,
+        "on": found.on.isoformat(),
+        "figures": [
+            {"name": one.name, "span": one.span, "ends": one.ends.isoformat(), "snapshot": one.snapshot_id}
+            | {number: getattr(one, number) for number in numbers}
+            for one in shown
+        ],
+    }
 
 
 def _card(found: Sequence[Told], name: str, span: Span, on: date) -> Card:

@@ -108,7 +108,7 @@ TABLES = {
 }
 
 FREE_TABLES = {
-    "snapshot": "snapshot_id taken_on manifest_sha256 loaded_at gathered_at",
+    "snapshot": "snapshot_id taken_on manifest_sha256 loaded_at gathered_at heard_until tallies_md5",
     "run": "run_id campaign on_date snapshot_id campaign_sha256 template_sha256 package_version seed settings audience "
     "planned held_out excluded planned_at number shop files audience_sha256 content_sha256 cost_micros "
     "approvals_needed deliver_until state state_reason state_by state_at judged_from",

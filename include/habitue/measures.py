@@ -13,7 +13,7 @@ known at a moment: what late returns restate stands there both ways (`Results.fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -101,6 +101,8 @@ class Measures:
     currency: str
     known: datetime
     """of when they are"""
+    first: Counts | None = None
+    """responses, orders and revenue as they were known when the window had closed, where that was something else"""
 
     @property
     def all(self) -> Counts:
@@ -191,7 +193,7 @@ def latest(engine: Engine, run_id: str, *, at: datetime) -> Measures:
         if found["planned"] <= outcome_parts.LIVE:
             return _measures(found, _counted(connection, run_id, at), at)
         if last := outcome_parts.kept(connection, outcome_parts.MEASURES, run_id, at=at):
-            return _measures(found, last.rows["parts"], last.at)
+            return _measures(found, last.rows, last.at)
     return keep(engine, run_id, at=at)
 
 
@@ -207,9 +209,9 @@ def known_at(engine: Engine, run_id: str, *, at: datetime) -> datetime:
 def keep(engine: Engine, run_id: str, *, at: datetime) -> Measures:
     """Counts the run and keeps it, some seconds for a million messages."""
     with engine.begin() as connection:
-        found, rows = _run(connection, run_id), _counted(connection, run_id, at)
-        outcome_parts.keep(connection, outcome_parts.MEASURES, run_id, {"parts": rows}, at=at)
-    return _measures(found, rows, at)
+        found, counted = _run(connection, run_id), _counted(connection, run_id, at)
+        outcome_parts.keep(connection, outcome_parts.MEASURES, run_id, counted, at=at)
+    return _measures(found, counted, at)
 
 
 def behind(
@@ -223,17 +225,47 @@ def behind(
     template: str = "",
     arm: str | None = None,
     after: UUID = FIRST_ID,
+    before: UUID | None = None,
     most: int = MOST,
 ) -> list[dict[str, Any]]:
-    """The messages behind a figure (one of FIGURES), by id from `after` on, at most `most` at a time: ids, states,
-    orders, amounts; no names. Empty: any. What they sum up to is the figure."""
-    if figure not in FIGURES:
-        raise LedgerError(f"{figure} is no figure of a run; there are {', '.join(FIGURES)}")
-    wanted = {"segment": segment, "channel": channel, "template": template, "arm": arm or "", "of_arm": arm is not None}
+    """The messages behind a figure (one of FIGURES), by id: the first `most` after `after`, or the last before
+    `before`. Ids, states, orders, amounts; no names. Empty: any. What they sum up to is the figure."""
+    asked = _wanted(run_id, figure, known, segment, channel, template, arm)
     with engine.connect() as connection:
         _run(connection, run_id)
-        asked = {**_parameters(run_id, known), **wanted, "measure": figure, "after": after, "most": most}
-        return [dict(row) for row in connection.execute(_asked("behind"), asked).mappings()]
+        given = {**asked, "after": after, "before": before, "most": most}
+        rows = [dict(row) for row in connection.execute(_asked("behind"), given).mappings()]
+    return rows if before is None else rows[::-1]
+
+
+def every_row(
+    engine: Engine,
+    run_id: str,
+    figure: str,
+    *,
+    known: datetime,
+    segment: str = "",
+    channel: str = "",
+    template: str = "",
+    arm: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """All of `behind`, however many: one question, whose answer is fetched MOST rows at a time."""
+    asked = _wanted(run_id, figure, known, segment, channel, template, arm)
+    with engine.connect() as connection:
+        _run(connection, run_id)
+        given = {**asked, "after": FIRST_ID, "before": None, "most": None}
+        streamed = connection.execution_options(yield_per=MOST)
+        for row in streamed.execute(_asked("behind"), given).mappings():
+            yield dict(row)
+
+
+def _wanted(
+    run_id: str, figure: str, known: datetime, segment: str, channel: str, template: str, arm: str | None
+) -> dict[str, Any]:
+    if figure not in FIGURES:
+        raise LedgerError(f"{figure} is no figure of a run; there are {', '.join(FIGURES)}")
+    part = {"segment": segment, "channel": channel, "template": template, "arm": arm or "", "of_arm": arm is not None}
+    return {**_parameters(run_id, known), **part, "measure": figure}
 
 
 def results_of(engine: Engine, run_id: str, *, known: datetime, counted: Measures | None = None) -> Results | None:
@@ -244,9 +276,9 @@ def results_of(engine: Engine, run_id: str, *, known: datetime, counted: Measure
         rows = connection.execute(statement("measures/responses"), {"run_id": run_id, "known": known}).mappings().all()
     if not rows:
         return None
-    told: dict[str, list[RowMapping]] = {}
+    told: dict[tuple[str, datetime], list[RowMapping]] = {}
     for row in rows:
-        told.setdefault(row["snapshot_id"], []).append(row)
+        told.setdefault((row["snapshot_id"], row["known_at"]), []).append(row)
     costs = counted or measures_of(engine, run_id, known=known)
     snapshots = list(told.values())
     last = _results(run_id, snapshots[-1], costs)
@@ -284,14 +316,20 @@ def _parameters(run_id: str, known: datetime) -> dict[str, Any]:
     return {"run_id": run_id, "known": known, "seconds": MACHINE_SECONDS, "burst": BURST_SECONDS}
 
 
-def _counted(connection: Connection, run_id: str, known: datetime) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(_asked("parts"), _parameters(run_id, known)).mappings()]
+def _counted(connection: Connection, run_id: str, known: datetime) -> dict[str, Any]:
+    """What the questions answer: `parts`, and what was known `first`."""
+    parts = connection.execute(_asked("parts"), _parameters(run_id, known)).mappings()
+    first = connection.execute(statement("measures/first"), {"run_id": run_id, "known": known}).mappings()
+    return {"parts": [dict(row) for row in parts], "first": [dict(row) for row in first]}
 
 
-def _measures(found: RowMapping, rows: Iterable[Mapping[str, Any]], known: datetime) -> Measures:
-    shop = found["shop"]
-    gross = (shop.get("margin") or {}).get("gross")
-    return Measures(found["run_id"], tuple(map(_part, rows)), gross, shop.get("currency", ""), known)
+def _measures(found: RowMapping, counted: Mapping[str, Any], known: datetime) -> Measures:
+    gross, currency = (found["shop"].get("margin") or {}).get("gross"), found["shop"].get("currency", "")
+    made = Measures(found["run_id"], tuple(map(_part, counted["parts"])), gross, currency, known)
+    for first in counted["first"]:
+        if any(getattr(made.all, name) != number for name, number in first.items()):
+            return replace(made, first=Counts(**first))
+    return made
 
 
 def _part(row: Mapping[str, Any]) -> Part:

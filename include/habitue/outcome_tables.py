@@ -79,7 +79,7 @@ response = Table(
     one_of("channel", Channel),
     CheckConstraint("scope in ('campaign', 'shop')", name="scope"),
     UniqueConstraint(
-        *("run_id", "snapshot_id", "treated", "scope", "segment", "channel", "arm"),
+        *("run_id", "snapshot_id", "known_at", "treated", "scope", "segment", "channel", "arm"),
         name="uq_response_figure",
         postgresql_nulls_not_distinct=True,
     ),

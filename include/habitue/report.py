@@ -373,7 +373,6 @@ def render_report(summary: Mapping[str, Any], *, shop: Shop, pictures: Sequence[
     runs = [_run_card(run, language) for run in summary["runs"]]
     balances = base_balances(summary, language)
     gaps = sum(bool(balance.gap) for balance in [*balances, *(one for run in runs for one in run["balances"])])
-    attrition = summary.get("attrition")
     return (
         web_environment(shop)
         .get_template("report.html.j2")
@@ -386,7 +385,7 @@ def render_report(summary: Mapping[str, Any], *, shop: Shop, pictures: Sequence[
             groups=_group_rows(summary),
             thresholds=_thresholds(summary, shop),
             movement=_movement(summary),
-            attrition=attrition,
+            told=_told(summary["told"], shop) if summary.get("told") else None,
             balances=balances,
             reasons=_reasons(summary, language),
             reachable=[(c, summary["reachable"][c]) for c in in_order(summary["reachable"], Channel)],
@@ -396,6 +395,32 @@ def render_report(summary: Mapping[str, Any], *, shop: Shop, pictures: Sequence[
             pictures=[(caption, data_uri(png)) for caption, png in pictures],
         )
     )
+
+
+def _told(told: Mapping[str, Any], shop: Shop) -> dict[str, Any]:
+    """The figures of the base, each written as the pages write it, with what it means and what was told at first."""
+    from habitue import trends
+    from habitue.figures import FIGURES, amount
+    from habitue.figures_in_words import amount as written
+
+    _, means = trends.rule_of(shop.segments)
+    rows = []
+    for one in told["figures"]:
+        name = one["name"]
+        said = FIGURES[name].said(shop.language, means)
+        now, first = ((one[f"{when}value"], one[f"{when}of"]) for when in ("", "first_"))
+        rows.append(
+            {
+                "name": said.name,
+                "span": words(shop.language)["told"]["spans"][one["span"]].format(
+                    day=long_date(date.fromisoformat(one["ends"]), shop.language)
+                ),
+                "written": written(name, amount(name, *now), shop),
+                "first": written(name, amount(name, *first), shop) if first != now else "",
+                "means": typography(f"{said.means} {said.formula}", shop.language),
+            }
+        )
+    return {"rule": told["rule"], "rows": rows}
 
 
 def _reasons(summary: Mapping[str, Any], language: str) -> list[dict[str, Any]]:

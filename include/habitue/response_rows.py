@@ -34,8 +34,8 @@ class Found:
     buyers: int
 
 
-def read(runs: Path, run_id: str, wanted: Wanted, *, most: int | None) -> Found | None:
-    """None where nothing has been gathered for the run yet, or its id is none."""
+def read(runs: Path, run_id: str, wanted: Wanted, *, most: int | None, skipped: int = 0) -> Found | None:
+    """None where nothing has been gathered for the run yet, or its id is none. `most` rows after those `skipped`."""
     import duckdb
 
     campaign, _, day = run_id.partition(":")
@@ -55,7 +55,7 @@ def read(runs: Path, run_id: str, wanted: Wanted, *, most: int | None) -> Found 
         customers, buyers = duck.execute(
             "select count(*)::bigint, count(*) filter (where orders > 0)::bigint from wanted"
         ).fetchall()[0]
-        limit = "" if most is None else f" limit {most}"
+        limit = "" if most is None else f" limit {most} offset {skipped}"
         rows = duck.execute(
             f"select {', '.join(COLUMNS)} from wanted order by orders desc, customer_id{limit}"  # noqa: S608
         ).fetchall()

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from habitue import headlines
 from habitue.accounts import Account, crossed, totals
 from habitue.desk import Desk
 from habitue.house import House
@@ -44,6 +45,7 @@ def write_all(house: House, *, on: date) -> dict[str, Any]:
         "on": on.isoformat(),
         "snapshot": snapshot.id,
         **_base(snapshot),
+        "told": _told(house, snapshot),
         "runs": [_run(house, one) for one in runs],
     }
     write_mail_index(house, on)
@@ -86,8 +88,13 @@ def _base(snapshot: Snapshot) -> dict[str, Any]:
         "segments": {name: {"customers": number, "amount_cents": cents or 0} for name, number, cents in groups},
         "thresholds": figures["thresholds"],
         "movement": {"from": figures["movement_since"], "matrix": figures["movement"]},
-        "attrition": figures["attrition"],
     }
+
+
+def _told(house: House, snapshot: Snapshot) -> dict[str, Any] | None:
+    """The figures of the base as they were told of the snapshot's day: those of home and of the quarterly report."""
+    with house.engine.connect() as connection:
+        return headlines.kept(headlines.headlines(connection, house.shop, on=snapshot.on))
 
 
 def _run(house: House, one: Run) -> dict[str, Any]:

@@ -70,6 +70,8 @@ snapshot = Table(
     Column("manifest_sha256", Text, nullable=False),
     Column("loaded_at", DateTime(timezone=True), nullable=False),
     Column("gathered_at", DateTime(timezone=True), comment="when its purchases were credited"),
+    Column("heard_until", BigInteger, comment="the last event looked at since"),
+    Column("tallies_md5", Text, comment="over the tallies of the runs that may be credited, as they were"),
     comment="published customer bases that were loaded here",
 )
 

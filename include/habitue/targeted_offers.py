@@ -3,8 +3,10 @@ that their campaigns read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from habitue.errors import SettingError
 from habitue.kinds import Disposition, Reason
-from habitue.settings import INCLUDE, Strict, Words, read_yaml, validate
+from habitue.settings import INCLUDE, Strict, Words, read_yaml, shown, validate
 from habitue.shop import Shop
 from habitue.tables import Channel, targeted_offer
 
@@ -35,27 +37,39 @@ class Rules(Strict):
     reasons: dict[Reason, Answer] = Field(description="what answers a reason; one that is left out is not answered")
 
 
-@cache
 def rules() -> Rules:
     """SettingError where the file says something that is not allowed."""
-    return validate(FILE, Rules, read_yaml(FILE))
+    return _read(FILE, FILE.stat().st_mtime_ns if FILE.exists() else 0)
+
+
+@lru_cache(maxsize=2)
+def _read(file: Path, written: int) -> Rules:
+    """Once for each time that it was `written`."""
+    return validate(file, Rules, read_yaml(file))
 
 
 def check(shop: Shop) -> None:
-    """SettingError where a rule names a campaign that is not there, does not ask the queue, or tries another way
-    first."""
+    """SettingError, a line for each rule that names a campaign that is not there, does not ask the queue, or tries
+    another way first."""
+    found = [f"{shown(FILE)}: reasons.{reason}: {why}" for reason, why in _wrong(shop)]
+    if found:
+        raise SettingError("\n".join(found))
+
+
+def _wrong(shop: Shop) -> Iterator[tuple[Reason, str]]:
     from habitue.campaigns import find_campaign
 
     for reason, answer in rules().reasons.items():
-        where = f"{FILE.name}: reasons.{reason}"
-        campaign = find_campaign(answer.campaign, shop)
+        try:
+            campaign = find_campaign(answer.campaign, shop)
+        except SettingError as error:
+            yield reason, str(error).splitlines()[0]
+            continue
         if campaign.audience.sql != "told_a_reason":
-            raise SettingError(f"{where}: the campaign {answer.campaign} must ask for `audience: sql: told_a_reason`")
+            yield reason, f"the campaign {answer.campaign} must ask for `audience: sql: told_a_reason`"
         first = {campaign.treatment(group).ways[0].channel.value for group in campaign.groups}
         if first != {answer.channel}:
-            raise SettingError(
-                f"{where}: {answer.campaign} tries {', '.join(sorted(first))} first: write that as channel"
-            )
+            yield reason, f"{answer.campaign} tries {', '.join(sorted(first))} first: write that as channel"
 
 
 def queue(

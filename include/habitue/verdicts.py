@@ -118,6 +118,22 @@ def _of_money(whole: Contrast, shop: Shop, language: str) -> Iterator[str]:
         yield say["cost"].format(each=money(whole.cost_per_extra_order, shop.currency, language))
 
 
+CREDITED = ("responses", "orders", "revenue_cents")
+"""Figures that late news restate."""
+
+
+def restated(measures: Measures, shop: Shop, *, language: str | None = None) -> str | None:
+    """What was credited when the window had closed, where late returns and late news have changed it since."""
+    first, language = measures.first, language or shop.language
+    if first is None:
+        return None
+    return str(result_words(language)["credited_first"]).format(
+        responses=count(first.responses, language),
+        orders=count(first.orders, language),
+        revenue=money(first.revenue_cents, shop.currency, language),
+    )
+
+
 def rows(measures: Measures, results: Results | None) -> list[dict[str, Any]]:
     """Every figure as a row: what, of which part, its value and interval, the version of its rules."""
     found = [
@@ -131,6 +147,12 @@ def rows(measures: Measures, results: Results | None) -> list[dict[str, Any]]:
         for figure in (*FIGURES, "margin_cents")
         if row[figure] is not None
     ]
+    if measures.first is not None:
+        found += [
+            {**dict.fromkeys(KEYS, "all"), "arm": "", "figure": figure, "restated": "first"}
+            | {"value": getattr(measures.first, figure), "rules": f"credits {VERSIONS['credits']}"}
+            for figure in CREDITED
+        ]
     for state, result in (("", results), ("first", results.first if results else None)):
         if result is not None:
             found += [row | {"restated": state} for row in _effect_rows(result)]

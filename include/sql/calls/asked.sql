@@ -27,6 +27,8 @@ select l.message_id, l.run_id, l.customer_id, l.rank, l.status, l.expires_at, l.
             when c.deceased_on is not null or h.reason = 'deceased' then 'deceased'
             when h.reason = 'complaint' then 'complaint_open'
             when h.reason is not null then h.reason
+            when :ahead and cast(r.settings ->> 'until_purchase' as boolean) and g.snapshot_id > r.snapshot_id
+                and cast(g.last_day as text) >= r.snapshot_id then 'bought_since'
             else closed(
                 'call', c.call_barrier, s.reason, k.status, k.recorded_on, k.valid_until, :on, :consent_days,
                 0, 1, 1, 0, 1, 1, null, 1, 1, null
@@ -37,6 +39,7 @@ from call_line l
 join message m using (message_id)
 join run r on r.run_id = l.run_id
 left join customer c on c.customer_id = l.customer_id
+left join segment g on g.customer_id = l.customer_id
 left join lateral (
     select reason from hold where customer_id = l.customer_id and opened_at <= :at and (closed_at is null or closed_at > :at)
     order by array_position(array['erased', 'deceased', 'complaint'], reason), reason limit 1

@@ -21,7 +21,13 @@ with failed as (
         and on_date <= cast(:on as date)
 )
 select m.message_id, m.run_id, m.customer_id, m.offer_code as code,
-    coalesce(m.settled_at, y.planned_at) at time zone :zone as left_at, y.on_date as since, y.until, y.code_until,
+    coalesce(
+        -- of what was in doubt, the ledger says when that was told
+        case when m.reason = 'told by an event' then (
+            select min(o.occurred_at) from outcome o where o.message_id = m.message_id
+        ) end,
+        m.settled_at, y.planned_at
+    ) at time zone :zone as left_at, y.on_date as since, y.until, y.code_until,
     m.state = 'accepted' and n.message_id is null as counts
 from young y
 join message m using (run_id)

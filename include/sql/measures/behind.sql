@@ -1,9 +1,9 @@
--- Which messages stand behind a figure, from one id on?
+-- Which messages stand behind a figure, from one id on, or up to one?
 select message_id, customer_id, segment, channel, template, arm, state, orders, sold_cents, returned_cents, cost_micros
 from measured
 where (:segment = '' or segment = :segment) and (:channel = '' or channel = :channel)
     and (:template = '' or template = :template) and (not :of_arm or arm = :arm)
-    and message_id > :after
+    and message_id > :after and (cast(:before as uuid) is null or message_id < :before)
     and case :measure
         when 'planned' then true
         when 'sent' then sent
@@ -24,5 +24,5 @@ where (:segment = '' or segment = :segment) and (:channel = '' or channel = :cha
         when 'revenue_cents' then revenue_cents <> 0
         when 'cost_micros' then cost_micros <> 0
     end
-order by message_id
+order by case when cast(:before as uuid) is not null then message_id end desc, message_id
 limit :most

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from habitue import calls, follow_ups, losses
+from habitue import follow_ups, losses
 from habitue.calendars import campaigns
 from habitue.errors import SettingError
+from habitue.follow_ups import reason_words
 from habitue.kinds import Audited, Channel
 from habitue.quarters import Quarter
-from habitue.settings import Language
 from habitue.shop import INCLUDE
 from habitue.verdicts import result_words
 from habitue.web.ops.campaigns import titled
@@ -25,11 +26,6 @@ looking = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS, Role.MANAG
 digging = APIRouter(route_class=Page, dependencies=[allowed(Role.OPS)])
 
 Name = Annotated[str, Query(max_length=10)]
-
-
-def reason_words(language: Language) -> dict[str, str]:
-    """What each reason is called, as on the call list."""
-    return dict(calls.read_words(calls.FOLDER / f"list.{language}.yaml", language)["reasons"])
 
 
 TOLD = Listing(
@@ -82,6 +78,7 @@ def after(here: Here, quarter: Name = "") -> Response:
     wanted = chosen(here, quarter)
     shop = as_read_in(here.shop, here.language)
     found = losses.latest(here.house.engine, shop, wanted, at=here.at)
+    rules = follow_ups.in_force(language=here.language)
     return page(
         here,
         "after.html.j2",
@@ -91,16 +88,16 @@ def after(here: Here, quarter: Name = "") -> Response:
         found=found,
         reasons=reason_words(here.language),
         most=max((one.customers for one in found.reasons), default=1),
-        rules=_rules(here, found),
+        rules=_rules(here, found, rules.said),
+        gaps=rules.gaps,
         say=result_words(here.language)["losses"],
         version=losses.RULES_VERSION,
         ops=here.visitor.role is Role.OPS,
     )
 
 
-def _rules(here: Visit, found: losses.Losses) -> list[dict[str, Any]]:
+def _rules(here: Visit, found: losses.Losses, said: Sequence[follow_ups.Said]) -> list[dict[str, Any]]:
     """Each campaign's rules with the file they stand in, and how often each has acted; those of all campaigns first."""
-    said = follow_ups.described(here.shop, language=here.language)
     titles = {one.name: titled(one, here) for one in campaigns()}
     then = {"not_reached": "then", "no_answer": "then"}
     by_campaign: dict[str | None, list[tuple[str, str, int | None]]] = {}

@@ -7,7 +7,7 @@ those that were counted last, and say of when they are.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,6 +63,7 @@ def known_of(here: Visit, run_id: str) -> dict[str, Any]:
         "found": found,
         "said": said,
         "compared": compared,
+        "credited_first": verdicts.restated(counted, shop, language=here.language),
         "reach": max((abs(end) for one in compared for end in _ends(one.of)), default=0.0),
         "counted_parts": counted,
         "cuts_of_results": [key for key in KEYS if len([one for one in counted.by(key) if one]) > 1] or ["channel"],
@@ -140,6 +141,7 @@ def behind(
     template: Word = "",
     arm: Word | None = None,
     after: UUID = FIRST_ID,
+    before: UUID | None = None,
     download: bool = False,
 ) -> Response:
     """The messages that a figure counts, by number; what they sum up to is the figure."""
@@ -152,12 +154,15 @@ def behind(
     titles = result_words(here.language)["behind"]
     if download:
         path = temporary()
-        cells = (list(row.values()) for row in _all(here, run_id, figure, asked))
+        cells = (list(row.values()) for row in measures.every_row(here.house.engine, run_id, figure, **asked))
         number = write_table(path, [titles[name] for name in ROW], cells, shop=as_read_in(here.shop, here.language))
         here.note(Audited.EXPORTED, subject=f"{figure} of {run_id}", rows=number)
         return sent(path, f"{figure}-{run_id.replace(':', '-')}.csv")
-    rows = measures.behind(here.house.engine, run_id, figure, after=after, most=A_PAGE + 1, **asked)
-    here.note(Audited.VIEWED, subject=f"{figure} of {run_id}", rows=len(rows[:A_PAGE]))
+    found = measures.behind(here.house.engine, run_id, figure, after=after, before=before, most=A_PAGE + 1, **asked)
+    more = len(found) > A_PAGE
+    rows = found[:A_PAGE] if before is None else found[-A_PAGE:]
+    earlier, later = (after != FIRST_ID, more) if before is None else (more, True)
+    here.note(Audited.VIEWED, subject=f"{figure} of {run_id}", rows=len(rows))
     given = {name: value for name, value in part.items() if value or name == "arm"}
     here_again = here.url("runs", run_id, "behind", figure)
     return page(
@@ -170,10 +175,9 @@ def behind(
         say=result_words(here.language),
         titles=titles,
         part=given,
-        rows=rows[:A_PAGE],
-        more=f"{here_again}?{urlencode({**given, 'after': rows[A_PAGE - 1]['message_id']})}"
-        if len(rows) > A_PAGE
-        else None,
+        rows=rows,
+        earlier=f"{here_again}?{urlencode({**given, 'before': rows[0]['message_id']})}" if rows and earlier else None,
+        later=f"{here_again}?{urlencode({**given, 'after': rows[-1]['message_id']})}" if rows and later else None,
         download=f"{here_again}?{urlencode({**given, 'download': 'true'})}",
         cents=lambda cents: money(cents, here.shop.currency, here.language),
     )
@@ -186,13 +190,6 @@ ROW = (
 """The columns of `measures.behind`."""
 
 
-def _all(here: Visit, run_id: str, figure: str, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    after = FIRST_ID
-    while rows := measures.behind(here.house.engine, run_id, figure, after=after, **asked):
-        yield from rows
-        after = rows[-1]["message_id"]
-
-
 @digging.get("/runs/{run_id}/responses")
 def responses(
     run_id: str,
@@ -202,6 +199,7 @@ def responses(
     channel: Word = "",
     arm: Word = "",
     bought: bool = False,
+    skipped: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
     download: bool = False,
 ) -> Response:
     """The customers behind the effect, by number: everyone of one side, and what they bought within the window."""
@@ -209,7 +207,9 @@ def responses(
     if side not in response_rows.SIDES:
         raise HTTPException(404, "there is no such side")
     wanted = response_rows.Wanted(side, segment, channel, arm, bought)
-    found = response_rows.read(here.house.out / "runs", run_id, wanted, most=None if download else A_PAGE)
+    found = response_rows.read(
+        here.house.out / "runs", run_id, wanted, most=None if download else A_PAGE, skipped=skipped
+    )
     if found is None:
         raise HTTPException(404, "no purchases have been gathered for this run yet")
     say = result_words(here.language)
@@ -234,6 +234,8 @@ def responses(
         columns=response_rows.COLUMNS,
         found=found,
         download=f"?{urlencode({**given, 'download': 'true'})}",
+        earlier=f"?{urlencode({**given, 'skipped': max(skipped - A_PAGE, 0)})}" if skipped else None,
+        later=f"?{urlencode({**given, 'skipped': skipped + A_PAGE})}" if skipped + A_PAGE < found.customers else None,
         cents=lambda cents: money(cents, here.shop.currency, here.language),
     )
 
