@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from habitue import verdicts
 from habitue.effects import (
     Interval,
     Side,
@@ -83,6 +84,17 @@ def test_small_cells_are_tested_exactly() -> None:
     ) / math.comb(52, 9)
     assert found.p == pytest.approx(by_hand)
     assert found.lift is None
+
+
+def test_where_test_and_interval_disagree_the_test_decides_and_that_is_said() -> None:
+    """28 of 200 against 1 of 40: Fisher's p is 0.06, Newcombe's interval begins above nought."""
+    close, clear = effect(Side(200, 28), Side(40, 1)), effect(Side(200, 45), Side(40, 1))
+    assert close is not None
+    assert clear is not None
+    assert (close.verdict, 0 in close.interval, close.on_the_edge) == ("too_small", False, True)
+    assert verdicts.sentence(close, "en").endswith("the interval alone would say otherwise, and the test decides.")
+    assert (clear.verdict, clear.on_the_edge) == ("gain", False)
+    assert "the test decides" not in verdicts.sentence(clear, "en")
 
 
 def test_newcombes_interval_is_as_he_published_it() -> None:

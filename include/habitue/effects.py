@@ -115,6 +115,11 @@ class Effect:
     """before the planned day: the interval holds for all looks together, and nothing is decided"""
 
     @property
+    def on_the_edge(self) -> bool:
+        """Test and interval are made by two formulas, and once in a while say two things; then the test decides."""
+        return not self.early and (0 in self.interval) == (self.verdict in ("gain", "loss"))
+
+    @property
     def lift(self) -> float | None:
         """What the campaign added, as a share of what would have come by itself."""
         return self.treated.share / self.control.share - 1 if self.control.responded else None

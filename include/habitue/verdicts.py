@@ -64,7 +64,7 @@ def sentence(effect: Effect | None, language: str, *, of: str = "verdicts", **kn
         least = format_decimal(round(100 * effect.detectable, 1), format="0.0", locale=LOCALES[language])
         seen = say["seen"].format(detectable=least)
     between = effect.extra_interval
-    return str(
+    said = str(
         say[effect.verdict].format(
             extra=count(round(effect.extra), language),
             low=count(round(between.low), language),
@@ -78,6 +78,7 @@ def sentence(effect: Effect | None, language: str, *, of: str = "verdicts", **kn
             **known,
         )
     )
+    return f"{said} {result_words(language)['edge']}" if effect.on_the_edge else said
 
 
 def sentences(results: Results | None, shop: Shop, *, language: str | None = None) -> list[str]:
