@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from habitue.house import House
 from habitue.web import ops
@@ -27,18 +31,43 @@ At = datetime | Callable[[], datetime]
 """The moment of every request, or what says it."""
 
 
-def app(house: House, at: At, *, otherwise: str = "") -> FastAPI:
-    """The pages below /habitue. `otherwise`: who asks where no header says so (a browser)."""
+@dataclass(frozen=True)
+class Shown:
+    house: House
+    at: At
+    otherwise: str
+    """who asks where no header says so (a browser)"""
+
+    def now(self) -> datetime:
+        return self.at() if callable(self.at) else self.at
+
+
+SHOWN: ContextVar[Shown] = ContextVar("shown")
+
+
+@cache
+def pages() -> FastAPI:
+    """The pages below /habitue, of the house that is shown: made once, as that takes as long as a test."""
 
     def visitor(request: Request) -> Visitor:
-        name = request.headers.get(WHO, otherwise).partition("#")[0]
+        name = request.headers.get(WHO, SHOWN.get().otherwise).partition("#")[0]
         role = NAMES.get(name, Role.AGENT if name.startswith("agent") else None)
         return Visitor(name, role, may_act=role is Role.OPS)
 
-    pages, whole = FastAPI(docs_url=None, redoc_url=None, openapi_url=None), FastAPI()
-    pages.include_router(ops.router(lambda: house, lambda _: at() if callable(at) else at, visitor))
-    whole.mount("/habitue", pages)
+    ours, whole = FastAPI(docs_url=None, redoc_url=None, openapi_url=None), FastAPI()
+    ours.include_router(ops.router(lambda: SHOWN.get().house, lambda _: SHOWN.get().now(), visitor))
+    whole.mount("/habitue", ours)
     return whole
+
+
+def app(house: House, at: At, *, otherwise: str = "") -> ASGIApp:
+    """The pages of this house."""
+
+    async def shown(scope: Scope, receive: Receive, send: Send) -> None:
+        SHOWN.set(Shown(house, at, otherwise))
+        await pages()(scope, receive, send)
+
+    return shown
 
 
 class Site:

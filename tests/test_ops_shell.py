@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -107,15 +108,16 @@ KEYWORDS = {"say": None, "N_": None, "_": None, "gettext": None, "ngettext": (1,
 NAMES = re.compile(r"\{\w+\}|%\(\w+\)\w")
 
 
-def said() -> set[str]:
+OPTIONS = {"extensions": "jinja2.ext.i18n", "trimmed": "true", "newstyle_gettext": "true"}
+IN_TEMPLATES = (words.LOCALE.parent, [("**.j2", "jinja2")], {"**.j2": OPTIONS})
+IN_CODE: Any = (Path(words.__file__).parent, [("**.py", "python")], {})
+
+
+def said(*where: Any) -> set[str]:
     """Every sentence that templates and code translate."""
-    template = {"extensions": "jinja2.ext.i18n", "trimmed": "true", "newstyle_gettext": "true"}
     found = {
         message
-        for folder, methods, options in (
-            (words.LOCALE.parent, [("**.j2", "jinja2")], {"**.j2": template}),
-            (Path(words.__file__).parent, [("**.py", "python")], {}),
-        )
+        for folder, methods, options in where or (IN_TEMPLATES, IN_CODE)
         for _, _, message, _, _ in extract_from_dir(
             str(folder),
             method_map=methods,
@@ -150,6 +152,13 @@ def test_translations_fill_in_the_same_names_and_are_said_once() -> None:
             for text in said_so:
                 assert set(NAMES.findall(text)) == set(NAMES.findall(ids[-1])), ids
             assert seen.setdefault(ids[0], said_so[0]) == said_so[0], f"{ids[0]!r} is said in two ways"
+
+
+def test_no_sentence_of_a_template_has_a_percent_sign_that_jinja_would_fill_in() -> None:
+    french = {key(message.id): message.string for file in words.files("fr") for message in words.read(file, "fr")}
+    for sentence in said(IN_TEMPLATES):
+        for text in (sentence, *([french[sentence]] if isinstance(french[sentence], str) else french[sentence])):
+            assert "%" not in NAMES.sub("", text).replace("%%", ""), text
 
 
 # Listings -----------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from habitue.database import connect
 from habitue.figures import FIGURES
 from habitue.house import House
 from lived_in import lived, one
-from ops_site import Site, app, browsed
+from ops_site import Site, browsed, pages
 from test_runs import ON, house_at
 
 __all__ = ["lived"]
@@ -113,7 +113,7 @@ def addresses(examples: dict[str, list[str]]) -> Iterator[str]:
 
 
 def routes() -> list[APIRoute]:
-    whole = app(None, AT)  # type: ignore[arg-type] - nobody asks it anything
+    whole = pages()
     (mounted,) = [one.app for one in whole.routes if getattr(one, "path", "") == "/habitue"]
     return [one for one in mounted.routes if isinstance(one, APIRoute) and "GET" in one.methods]
 

@@ -181,17 +181,17 @@ def as_read_in(shop: Shop, language: Language) -> Shop:
     return shop if shop.language == language else shop.model_copy(update={"language": language})
 
 
-_ENVIRONMENTS: dict[tuple[int, str], tuple[Shop, Environment]] = {}
-"""One a shop and language: templates are compiled once. The shop is held, so that its id is no other's."""
+_ENVIRONMENTS: dict[tuple[str, str], Environment] = {}
+"""One for each shop's settings and language: templates are compiled once."""
 
 
 def _environment(shop: Shop, language: Language) -> Environment:
-    kept = _ENVIRONMENTS.get((id(shop), language))
-    if kept is None:
+    known = (shop.model_dump_json(), language)
+    if known not in _ENVIRONMENTS:
         if len(_ENVIRONMENTS) > 8:  # settings that were read again
             _ENVIRONMENTS.clear()
-        kept = _ENVIRONMENTS[id(shop), language] = (shop, _made(as_read_in(shop, language)))
-    return kept[1]
+        _ENVIRONMENTS[known] = _made(as_read_in(shop, language))
+    return _ENVIRONMENTS[known]
 
 
 def _made(shop: Shop) -> Environment:
