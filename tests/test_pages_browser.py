@@ -232,10 +232,12 @@ MADE = "document.querySelectorAll('.harmed, [onmouseover], [onfocus], img[src=x]
 HARMED = f"[window.hit, {MADE}, document.cookie]"
 
 
-LOOKS = [("olga", 1200, "en"), ("olga", 390, "fr"), ("marc", 1200, "en"), ("anna", 390, "fr")]
-"""At a desk or on a telephone, in one language or the other; EVERY_LOOK=1 adds the rest, minutes more."""
+LOOKS = [("olga", 1200, "en"), ("olga", 390, "fr"), ("anna", 390, "fr")]
+"""At a desk or on a telephone, in one language or the other; EVERY_LOOK=1 adds the rest, minutes more. What marc sees,
+olga sees too."""
 if "EVERY_LOOK" in os.environ:
-    LOOKS += [("olga", 1200, "fr"), ("olga", 390, "en"), ("marc", 390, "fr"), ("anna", 1200, "en")]
+    LOOKS += [("olga", 1200, "fr"), ("olga", 390, "en"), ("anna", 1200, "en")]
+    LOOKS += [("marc", 1200, "en"), ("marc", 390, "fr")]
 
 
 @pytest.mark.parametrize(("who", "width", "language"), LOOKS)
@@ -247,7 +249,7 @@ def test_every_page_keeps_to_wcag_fits_and_runs_nothing_of_a_name(
         for path in town.paths(who):
             await tab.open(f"{address}{path}{'&' if '?' in path else '?'}language={language}")
             await tab.ask("document.querySelectorAll('details').forEach(d => { d.open = true })")
-            found = await tab.faults()
+            found = await tab.faults(colours=width > 500)  # they are the same on a telephone
             if not await tab.ask("document.documentElement.scrollWidth <= innerWidth"):
                 found.append(f"too wide: {await tab.ask(WIDE)}")
             harm = await tab.ask(HARMED)
