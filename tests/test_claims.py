@@ -55,7 +55,7 @@ def move_on(desk: Connection, before: Town, after: Town) -> None:
             desk.execute(insert(metadata.tables[name]), rows)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     towns(),
     campaigns(scarce=False),
@@ -110,7 +110,7 @@ MOVES = (
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     towns(least=10, most=30, alone=True),
     campaigns(scarce=False),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL, Engine, text
@@ -103,41 +105,53 @@ def test_the_quarterly_letter_runs_at_eight_in_the_shops_morning_four_times_a_ye
     assert runs == ["2027-01-01 08:00", "2027-04-01 08:00", "2027-07-01 08:00", "2027-10-01 08:00"]
 
 
-def test_a_broken_campaign_is_shown_and_hides_no_other(tmp_path: Path) -> None:
-    """In a copy of the project, so that no other test sees the broken file."""
-    import shutil
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The DAGs of a copy of the project with a broken campaign more, and one by another clock."""
+    folder = tmp_path_factory.mktemp("changed")
+    copy_of_the_project(folder)
+    campaigns = folder / "include" / "campaigns"
+    (campaigns / "spring.yaml").write_text("title: {fr: Printemps}\nsurprise: 1\n")
+    calls = campaigns / "winback_calls.yaml"
+    there = calls.read_text("utf-8").replace('"0 8 5 * *"', '"0 8 5 * *", timezone: America/New_York')
+    calls.write_text(there)
+    code = (
+        f"import json, sys; sys.path[:0] = [{str(folder / 'include')!r}, {str(folder / 'dags')!r}]\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag({str(folder / 'dags')!r})\n"
+        "def told(dag):\n"
+        "    when = getattr(dag.timetable, 'expression', ''), str(getattr(dag.timetable, 'timezone', ''))\n"
+        "    return [*when, dag.dag_display_name, sorted(dag.tags), dag.doc_md]\n"
+        "dags = {name: told(dag) for name, dag in bag.dags.items()}\n"
+        "print(json.dumps({'errors': bag.import_errors, 'dags': dags}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
+
+def copy_of_the_project(folder: Path) -> None:
     for part in ("dags", "include"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
-    folder = tmp_path / "include" / "campaigns"
-    (folder / "spring.yaml").write_text("title: {fr: Printemps}\nsurprise: 1\n")
-    code = (
-        f"import sys; sys.path[:0] = [{str(tmp_path / 'include')!r}, {str(tmp_path / 'dags')!r}]\n"
-        "from airflow.dag_processing.dagbag import DagBag\n"
-        f"bag = DagBag({str(tmp_path / 'dags')!r})\n"
-        "assert bag.import_errors == {}, bag.import_errors\n"
-        "assert {'quarterly_letter', 'winback_calls', 'customer_base'} < set(bag.dags)\n"
-        "text = bag.dags['spring'].doc_md\n"
-        "assert 'spring.yaml, line 2: surprise: unknown key' in text and 'broken' in bag.dags['spring'].tags, text\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
 
 
-def test_those_who_were_not_reached_get_a_dag_of_their_own_every_day() -> None:
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT / 'dags')!r})\n"
-        "from airflow.dag_processing.dagbag import DagBag\n"
-        f"bag = DagBag({str(ROOT / 'dags')!r})\n"
-        "assert bag.import_errors == {}, bag.import_errors\n"
-        "dag = bag.dags['winback_calls_then']\n"
-        "assert dag.timetable.expression == '0 8 * * *', dag.timetable\n"
-        "assert dag.dag_display_name == bag.dags['winback_calls'].dag_display_name + ' → call, email'\n"
-        "from habitue.campaigns import find_campaign; from habitue.shop import load_shop\n"
-        "found = find_campaign('winback_calls_then', load_shop())\n"
-        "assert found == find_campaign('winback_calls', load_shop()).follow_up()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+def test_a_broken_campaign_is_shown_and_hides_no_other(changed: dict[str, Any]) -> None:
+    assert changed["errors"] == {}
+    assert {"quarterly_letter", "winback_calls", "customer_base"} < set(changed["dags"])
+    *_, tags, text = changed["dags"]["spring"]
+    assert "spring.yaml, line 2: surprise: unknown key" in text
+    assert "broken" in tags
+
+
+def test_those_who_were_not_reached_get_a_dag_of_their_own_every_day(dagbag) -> None:
+    from habitue.campaigns import find_campaign
+    from habitue.shop import load_shop
+
+    dag = dagbag.dags["winback_calls_then"]
+    assert dag.timetable.expression == "0 8 * * *"
+    assert dag.dag_display_name == dagbag.dags["winback_calls"].dag_display_name + " → call, email"
+    found = find_campaign("winback_calls_then", load_shop())
+    assert found == find_campaign("winback_calls", load_shop()).follow_up()
 
 
 def test_dag_files_parse_in_less_than_a_second_beyond_airflows_own() -> None:
@@ -220,54 +234,38 @@ def test_an_airflow_connection_becomes_a_url_that_sqlalchemy_takes(tmp_path: Pat
     assert said == "['postgresql+psycopg', 'till', 'p@ss/word', 'db.example', 5433, 'shop'] None"
 
 
-@pytest.mark.parametrize(
-    ("kind", "run_after"),
-    [("backfill", "2026-10-01T06:00:00+00:00"), ("scheduled", "2020-01-01T07:00:00+00:00")],
-)
-def test_a_backfill_and_a_run_that_only_catches_up_ask_nobody_and_deliver_nothing(
-    tmp_path: Path, kind: str, run_after: str
-) -> None:
+def test_a_backfill_and_a_run_that_only_catches_up_ask_nobody_and_deliver_nothing(tmp_path: Path) -> None:
     """The tasks that ask, and that let messages go, look what kind of run it is before they do anything."""
     code = (
         "import types; from datetime import datetime; from airflow.dag_processing.dagbag import DagBag\n"
         "from airflow.sdk.exceptions import AirflowSkipException\n"
         f"bag = DagBag({str(ROOT / 'dags')!r})\n"
-        f"run = types.SimpleNamespace(run_type={kind!r}, logical_date=None)\n"
-        f"run.run_after = datetime.fromisoformat({run_after!r})\n"
         "ti = types.SimpleNamespace(try_number=2, dag_id='quarterly_letter', task_id='x')\n"
-        "context = {'dag_run': run, 'ti': ti}\n"
         "ask, deliver = (bag.dags['quarterly_letter'].get_task(name).python_callable for name in ('ask', 'deliver'))\n"
-        "for one in (ask, ask.__wrapped__): one.__globals__['get_current_context'] = lambda: context\n"
-        "print(ask())\n"
-        "try: deliver('quarterly_letter:2020-01-01/email/1')\n"
-        "except AirflowSkipException as why: print(why)\n"
+        "for kind, when in (('backfill', '2026-10-01T06:00:00+00:00'), ('scheduled', '2020-01-01T07:00:00+00:00')):\n"
+        "    run = types.SimpleNamespace(run_type=kind, logical_date=None, run_after=datetime.fromisoformat(when))\n"
+        "    context = {'dag_run': run, 'ti': ti}\n"
+        "    for one in (ask, ask.__wrapped__): one.__globals__['get_current_context'] = lambda: context\n"
+        "    print(kind, ask())\n"
+        "    try: deliver('quarterly_letter:2020-01-01/email/1')\n"
+        "    except AirflowSkipException as why: print(why)\n"
     )
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "dags")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    said = done.stdout.strip().splitlines()[-2:]
-    assert said == ["[None, None]", "a backfill or a run that only catches up delivers nothing"]
+    nothing = "a backfill or a run that only catches up delivers nothing"
+    assert done.stdout.strip().splitlines()[-4:] == [
+        *("backfill [None, None]", nothing),
+        *("scheduled [None, None]", nothing),
+    ]
 
 
-def test_a_campaign_keeps_to_the_clock_of_its_own_time_zone_and_its_follow_up_comes_every_day(tmp_path: Path) -> None:
-    import shutil
-
-    for part in ("dags", "include"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
-    calls = tmp_path / "include" / "campaigns" / "winback_calls.yaml"
-    there = calls.read_text("utf-8").replace('"0 8 5 * *"', '"0 8 5 * *", timezone: America/New_York')
-    calls.write_text(there)
-    code = (
-        f"import sys; sys.path[:0] = [{str(tmp_path / 'include')!r}, {str(tmp_path / 'dags')!r}]\n"
-        "from airflow.dag_processing.dagbag import DagBag\n"
-        f"bag = DagBag({str(tmp_path / 'dags')!r})\n"
-        "for name in ('winback_calls', 'winback_calls_then', 'quarterly_letter'):\n"
-        "    dag = bag.dags[name]; print(dag.timetable.expression, dag.timetable.timezone, dag.dag_display_name)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
-    assert done.stdout.strip().splitlines()[-3:] == [
-        "0 8 5 * * America/New_York Prendre des nouvelles",
-        "0 8 * * * America/New_York Prendre des nouvelles → call, email",
-        "0 8 1 1,4,7,10 * Europe/Paris La lettre de la saison",
+def test_a_campaign_keeps_to_the_clock_of_its_own_time_zone_and_its_follow_up_comes_every_day(
+    changed: dict[str, Any],
+) -> None:
+    assert [changed["dags"][name][:3] for name in ("winback_calls", "winback_calls_then", "quarterly_letter")] == [
+        ["0 8 5 * *", "America/New_York", "Prendre des nouvelles"],
+        ["0 8 * * *", "America/New_York", "Prendre des nouvelles → call, email"],
+        ["0 8 1 1,4,7,10 *", "Europe/Paris", "La lettre de la saison"],
     ]
 
 
@@ -277,22 +275,42 @@ CONNECTIONS = {
 }
 
 
-def sender_of(folder: Path, name: str, kind: str, **changes: str) -> str:
-    """What the DAGs' house sends by, where shop.yaml names an Airflow connection: the last line that is printed."""
-    import shutil
+CASES: dict[str, tuple[str, dict[str, str]]] = {
+    "smtp_default": ("smtp", {"AIRFLOW_CONN_SMTP_DEFAULT": CONNECTIONS["smtp_default"]}),
+    "sendgrid_default": ("sendgrid", {"AIRFLOW_CONN_SENDGRID_DEFAULT": CONNECTIONS["sendgrid_default"]}),
+    "unknown": ("smtp", {}),
+    "a demonstration": ("smtp", {"HABITUE_TODAY": "2026-10-01"}),
+}
+"""What shop.yaml says it sends by, and what stands in the environment."""
 
-    for part in ("dags", "include"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
+
+@pytest.fixture(scope="module")
+def senders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """By what the DAGs' house sends in each case, where shop.yaml names an Airflow connection."""
+    folder = tmp_path_factory.mktemp("senders")
+    copy_of_the_project(folder)
     settings = folder / "include" / "shop.yaml"
-    settings.write_text(settings.read_text("utf-8").replace("kind: outbox", f"kind: {kind}\n  connection: {name}"))
+    written = {
+        case: settings.read_text("utf-8").replace("kind: outbox", f"kind: {kind}\n  connection: {kind}_default")
+        for case, (kind, _) in CASES.items()
+    }
     code = (
-        "import wiring; from habitue.errors import SettingError; from habitue.providers import open_sender\n"
-        "try: house = wiring.house()\n"
-        "except SettingError as error: print(error); raise SystemExit\n"
-        "sender = open_sender(house.shop, house.access, out=house.out)\n"
-        "found = getattr(sender, 'server', sender)\n"
-        "print(type(sender).__name__, [getattr(found, name, None) for name in ('host', 'port', 'security', 'username', "
-        "'password', 'base_url', 'key')], wiring.plays_a_demonstration())\n"
+        "import json, os, sys, wiring; from habitue.errors import SettingError\n"
+        "from habitue.providers import open_sender\n"
+        "def said():\n"
+        "    try: house = wiring.house()\n"
+        "    except SettingError as error: return str(error)\n"
+        "    sender = open_sender(house.shop, house.access, out=house.out)\n"
+        "    found = getattr(sender, 'server', sender)\n"
+        "    names = ('host', 'port', 'security', 'username', 'password', 'base_url', 'key')\n"
+        "    known = [getattr(found, name, None) for name in names]\n"
+        "    return f'{type(sender).__name__} {known} {wiring.plays_a_demonstration()}'\n"
+        "for case, file, more in json.load(sys.stdin):\n"
+        f"    open({str(settings)!r}, 'w').write(file)\n"
+        "    sys.stdout.flush(); child = os.fork()  # each case is a process that knows of no other\n"
+        "    if not child:\n"
+        "        os.environ |= more; print('SAID ' + json.dumps([case, said()]), flush=True); os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0, case\n"
     )
     environment = {
         **os.environ,
@@ -301,33 +319,26 @@ def sender_of(folder: Path, name: str, kind: str, **changes: str) -> str:
         "HABITUE_DATABASE_URL": "postgresql://nowhere/",
         "HABITUE_OUT": str(folder),
         "HABITUE_DEMONSTRATION": "1",
-        **changes,
     }
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    asked = json.dumps([(case, written[case], more) for case, (_, more) in CASES.items()])
+    done = subprocess.run([sys.executable, "-c", code], env=environment, input=asked, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "p@ss/word" not in done.stderr
-    return done.stdout.strip().splitlines()[-1]
+    lines = [line.removeprefix("SAID ") for line in done.stdout.splitlines() if line.startswith("SAID ")]
+    return dict(map(json.loads, lines))
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "sends_by"),
-    [
-        ("smtp_default", "smtp", "Smtp ['mail.shop.example', 2525, 'starttls', 'shop', 'p@ss/word', None, None] False"),
-        (
-            "sendgrid_default",
-            "sendgrid",
-            "SendGrid [None, None, None, None, None, 'https://api.eu.sendgrid.com', 'p@ss/word'] False",
-        ),
-    ],
-)
-def test_an_airflow_connection_chooses_the_sender(tmp_path: Path, name: str, kind: str, sends_by: str) -> None:
-    assert sender_of(tmp_path, name, kind, **{f"AIRFLOW_CONN_{name.upper()}": CONNECTIONS[name]}) == sends_by
+def test_an_airflow_connection_chooses_the_sender(senders: dict[str, str]) -> None:
+    smtp, sendgrid = senders["smtp_default"], senders["sendgrid_default"]
+    assert smtp == "Smtp ['mail.shop.example', 2525, 'starttls', 'shop', 'p@ss/word', None, None] False"
+    assert sendgrid == ("SendGrid [None, None, None, None, None, 'https://api.eu.sendgrid.com', 'p@ss/word'] False")
 
 
-def test_a_connection_that_airflow_does_not_know_stops_the_run_before_anyone_is_written_to(tmp_path: Path) -> None:
-    said = sender_of(tmp_path, "smtp_default", "smtp")
-    assert "there is no connection smtp_default; add it in Airflow (Admin, Connections)" in said
+def test_a_connection_that_airflow_does_not_know_stops_the_run_before_anyone_is_written_to(
+    senders: dict[str, str],
+) -> None:
+    assert "there is no connection smtp_default; add it in Airflow (Admin, Connections)" in senders["unknown"]
 
 
-def test_a_demonstration_asks_no_connection(tmp_path: Path) -> None:
-    assert sender_of(tmp_path, "smtp_default", "smtp", HABITUE_TODAY="2026-10-01").startswith("Outbox")
+def test_a_demonstration_asks_no_connection(senders: dict[str, str]) -> None:
+    assert senders["a demonstration"].startswith("Outbox")

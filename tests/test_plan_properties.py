@@ -89,7 +89,7 @@ def test_the_plan_is_what_its_rules_say(desk: Connection, town: Town, campaign: 
     assert found.keys() == expected.keys()
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(towns(), campaigns(), shops())
 def test_everything_adds_up_and_the_first_rule_is_the_one_recorded(
     desk: Connection, town: Town, campaign: Campaign, shop: Shop
@@ -127,7 +127,7 @@ def test_everything_adds_up_and_the_first_rule_is_the_one_recorded(
     assert ranked == sorted(ranked, key=model.call_turn)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(towns(), campaigns(), shops(), st.randoms(use_true_random=True))
 def test_neither_the_order_of_rows_nor_a_retry_changes_anything(
     desk: Connection, town: Town, campaign: Campaign, shop: Shop, chance: random.Random
@@ -156,7 +156,7 @@ def test_another_seed_draws_others_and_changes_nothing_else(desk: Connection, to
     assert seen[0] == seen[1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(towns(alone=True), campaigns(scarce=False), shops(), st.randoms(use_true_random=True))
 def test_a_rule_more_takes_nobody_in(
     desk: Connection, town: Town, campaign: Campaign, shop: Shop, chance: random.Random
@@ -167,7 +167,7 @@ def test_a_rule_more_takes_nobody_in(
     }
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(towns(), campaigns(), shops(), st.randoms(use_true_random=True))
 def test_a_rule_more_takes_in_only_who_had_found_no_seat(
     desk: Connection, town: Town, campaign: Campaign, shop: Shop, chance: random.Random
