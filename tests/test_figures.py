@@ -316,7 +316,7 @@ def next_night(house: House, on: date, *lines: Line) -> Snapshot:  # noqa: F811
                 f"TIMESTAMP '{day} 10:00' AS ordered_at) FROM orders WHERE customer_id = '{who}' LIMIT 1) "
                 f"TO '{added}' (FORMAT parquet)"
             )
-    part = {"file": f"orders/{lines[0][0]}.parquet"}
+    part = {"month": f"{lines[0][1]:%Y-%m}", "file": f"orders/{lines[0][0]}.parquet"}
     manifest = {
         **last.manifest,
         "id": on.isoformat(),

@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
-from habitue import ledger, outcome_parts
+from habitue import ledger, outcome_parts, overview
 from habitue.kinds import Channel, Segment
 from habitue.statements import statement
 from habitue.tables import funnel as funnels
@@ -130,7 +130,7 @@ def count(connection: Connection, run_id: str) -> list[Part]:
 
 
 def keep(engine: Engine, run_id: str, *, at: datetime) -> list[Part]:
-    """Counts the run and keeps it."""
+    """Counts the run and keeps it, with what else the page of a large run shows of many rows."""
     with engine.begin() as connection:
         ledger.lock(connection, f"habitue.funnel/{run_id}")
         parts = count(connection, run_id)
@@ -139,6 +139,7 @@ def keep(engine: Engine, run_id: str, *, at: datetime) -> list[Part]:
         rows = [{"run_id": run_id, "counted_at": at, **dict(zip(names, astuple(part), strict=True))} for part in parts]
         if rows:
             connection.execute(insert(funnels), rows)
+        overview.keep(connection, run_id, at=at)
     return parts
 
 
