@@ -238,6 +238,12 @@ class _Base:
                     self._count(period)
             for past in [past for past in self.stands if needed[past] <= day]:
                 self.con.execute(f"DROP TABLE {self.stands.pop(past)}")
+        # Of the days only those are asked from here on that lie in the quarters of the cohorts' figures.
+        self.con.execute(
+            "CREATE TABLE asked AS SELECT * FROM days WHERE date_trunc('quarter', day) IN "
+            "(SELECT date_trunc('quarter', ends) FROM periods WHERE span = 'quarter' AND ours);"
+            "DROP TABLE days; ALTER TABLE asked RENAME TO days"
+        )
         return [
             Cell(name, *row)
             for name in QUESTIONS
