@@ -135,11 +135,11 @@ def measure(customers: int = 1_000_000, lines: int = 20_000_000, *, alone: bool 
     if "scipy" in found:
         theirs = found["scipy"]
         pairs = zip(means(mine["parameters"]), means(theirs["parameters"]), strict=True)
-        rates, leaving, spent = (one / other - 1 for one, other in pairs)
+        rates, leaving, spent = pairs
         console.print(
             f"scipy takes {theirs['cpu'] / mine['cpu']:.1f} × the CPU time and {theirs['mb'] / mine['mb']:.1f} × the "
-            f"memory for the fit alone; beside its fit ours has a rate of purchases {rates:+.2%}, a chance to leave "
-            f"{leaving:+.2%}, a basket {spent:+.2%}"
+            f"memory for the fit alone. Ours against its: purchases a week {rates[0]:.5f} and {rates[1]:.5f}, "
+            f"chance to leave {leaving[0]:.3%} and {leaving[1]:.3%}, basket {spent[0]:.1f} and {spent[1]:.1f}"
         )
     return found
 
