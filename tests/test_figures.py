@@ -4,6 +4,7 @@ beside what was told, and with the rows behind them."""
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import replace
@@ -191,6 +192,72 @@ def test_movement_adds_up_to_the_sizes_at_both_ends(
         assert lost == (attrition.value if attrition else 0)
 
 
+# What was told stands as long as nothing that it was made of has changed
+
+TUESDAY, WEDNESDAY = date(2026, 9, 15), date(2026, 9, 16)
+PEOPLE = [f"p{n}" for n in range(6)]
+VISITS: list[Line] = [
+    (who, BEGINS + timedelta(days=n), 1000 + 100 * n % 700)
+    for place, who in enumerate(PEOPLE)
+    for n in range(place, 985, 17 + 23 * place)
+]
+EVE = ("eve", date(2024, 5, 3), 4000)
+"""She has bought, but is no customer of the base: the shop has forgotten her, or knows her by another number."""
+COMPLAINT = (date(2026, 2, 1), 2)
+
+
+def lake_of(root: Path, lines: Sequence[Line], customers: Sequence[str], *, on: date) -> Snapshot:
+    """A snapshot as the lake keeps it: a file a month, named by what is in it."""
+    parts = []
+    for month in sorted({f"{day:%Y-%m}" for _, day, _ in lines}):
+        some = [line for line in lines if f"{line[1]:%Y-%m}" == month]
+        name = f"{month}-{hashlib.sha256(repr(some).encode()).hexdigest()[:12]}"
+        snapshot_of(root / name, some, on=on)
+        parts.append({"month": month, "file": f"{name}/orders.parquet"})
+    path = root / on.isoformat()
+    snapshot_of(path, [], on=on, customers=customers)
+    return Snapshot(root, path, {"id": on.isoformat(), "on": on.isoformat(), "orders": {"parts": parts}})
+
+
+@pytest.fixture(scope="module")
+def tuesday(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, list[Cell]]:
+    found = lake_of(tmp_path_factory.mktemp("nights"), [*VISITS, EVE], PEOPLE, on=TUESDAY)
+    return found, trends.work_out(found, RULES, [COMPLAINT])
+
+
+@pytest.mark.parametrize(
+    ("line", "customers", "complaint", "all_anew"),
+    [
+        ((PEOPLE[0], WEDNESDAY, 900), PEOPLE, None, False),
+        ((PEOPLE[1], date(2026, 3, 20), -2500), PEOPLE, None, False),  # a late return of an earlier quarter
+        (("zoe", WEDNESDAY, 900), [*PEOPLE, "zoe"], None, False),
+        ((PEOPLE[0], WEDNESDAY, 900), PEOPLE, (date(2025, 11, 3), 1), False),  # the first one, known late
+        ((PEOPLE[0], WEDNESDAY, 900), [*PEOPLE, "eve"], None, True),
+        ((PEOPLE[0], WEDNESDAY, 900), PEOPLE[1:], None, True),
+    ],
+    ids=["a purchase", "a late return", "a new customer", "a late complaint", "eve is found", "somebody is gone"],
+)
+def test_a_night_works_out_what_may_have_changed(
+    tuesday: tuple[Snapshot, list[Cell]],
+    line: Line,
+    customers: list[str],
+    complaint: tuple[date, int] | None,
+    all_anew: bool,
+) -> None:
+    """With what was told the night before it is the same as working everything out again."""
+    before, told = tuesday
+    complained = [COMPLAINT, complaint] if complaint else [COMPLAINT]
+    wednesday = lake_of(before.root, [*VISITS, EVE, line], customers, on=WEDNESDAY)
+    kept = {(cell.span, cell.ends): cell.value for cell in told if cell.name == "complaints"}
+    some = trends.work_out(wednesday, RULES, complained, trends.Before(before, kept))
+    whole = trends.work_out(wednesday, RULES, complained)
+    anew = {(cell.name, cell.span, cell.ends) for cell in some}
+    stand = [cell for cell in told if (cell.name, cell.span, cell.ends) not in anew]
+    wanted = {(cell.name, cell.span, cell.ends) for cell in whole}
+    assert {*some, *(cell for cell in stand if (cell.name, cell.span, cell.ends) in wanted)} == {*whole}
+    assert (len(some) == len(whole)) == all_anew
+
+
 # The demonstration shop: against pandas, raw SQL, and the segments themselves
 
 
@@ -316,7 +383,7 @@ def next_night(house: House, on: date, *lines: Line) -> Snapshot:  # noqa: F811
                 f"TIMESTAMP '{day} 10:00' AS ordered_at) FROM orders WHERE customer_id = '{who}' LIMIT 1) "
                 f"TO '{added}' (FORMAT parquet)"
             )
-    part = {"file": f"orders/{lines[0][0]}.parquet"}
+    part = {"month": f"{lines[0][1]:%Y-%m}", "file": f"orders/{lines[0][0]}.parquet"}
     manifest = {
         **last.manifest,
         "id": on.isoformat(),

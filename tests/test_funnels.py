@@ -6,14 +6,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
-from habitue import funnels, outcomes
+from habitue import funnels, outcome_parts, outcomes, overview
 from habitue.dag_runs import DagRun, note, of_run, run_of
 from habitue.ledger import Outcome, claim, settle
 from habitue.outcomes import Event
 from habitue.plans import shards
-from habitue.tables import OutcomeKind, State, message
+from habitue.tables import OutcomeKind, State, exclusion, message
 from people import ANNA, AT, BORIS, DAVID, EMMA, FELIX, ON
 from test_plans import CAPS, SHOP, campaign, planned, town
 
@@ -130,6 +130,22 @@ def test_a_large_run_is_shown_as_it_was_counted_last(town: Engine, monkeypatch: 
     assert now is not None
     assert now.counted_at == AT
     assert now.parts == counted.parts
+
+
+def test_of_a_large_run_whom_it_left_out_is_counted_with_it(town: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its page reads what was kept; of a moment before that, it counts."""
+    run_id = planned(town, campaign("email")).run_id
+    monkeypatch.setattr(outcome_parts, "LIVE", 3)
+    later = AT + timedelta(hours=1)
+    told = overview.view(town, run_id, shop=SHOP, at=AT).exclusions
+    assert sum(told.values()) > 0
+    funnels.keep(town, run_id, at=later)
+    with town.begin() as connection:
+        connection.execute(delete(exclusion).where(exclusion.c.run_id == run_id))
+    assert overview.view(town, run_id, shop=SHOP, at=later).exclusions == told
+    assert overview.view(town, run_id, shop=SHOP, at=AT).exclusions == {}
+    funnels.refresh(town, since=ON, until=ON, at=later + timedelta(hours=1))
+    assert overview.view(town, run_id, shop=SHOP, at=later + timedelta(hours=1)).exclusions == {}
 
 
 def test_of_a_run_that_is_not_planned_there_is_no_funnel(town: Engine) -> None:

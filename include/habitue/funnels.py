@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
-from habitue import ledger, outcome_parts
+from habitue import ledger, outcome_parts, overview
 from habitue.kinds import Channel, Segment
 from habitue.statements import statement
 from habitue.tables import funnel as funnels
@@ -124,22 +124,30 @@ def kept(connection: Connection, run_id: str) -> Funnel | None:
     return Funnel([_part(row) for row in rows], rows[0]["counted_at"]) if rows else None
 
 
-def count(connection: Connection, run_id: str) -> list[Part]:
-    """One statement, whatever the run's size; some seconds for a million messages."""
-    return [_part(row) for row in connection.execute(statement("runs/funnel"), {"run_id": run_id}).mappings()]
+def count(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Part]]:
+    """By run; one statement, whatever their size: some seconds for a million messages."""
+    found: dict[str, list[Part]] = {run_id: [] for run_id in run_ids}
+    for row in connection.execute(statement("runs/funnel"), {"run_ids": list(run_ids)}).mappings():
+        found[row["run_id"]].append(_part(row))
+    return found
 
 
 def keep(engine: Engine, run_id: str, *, at: datetime) -> list[Part]:
-    """Counts the run and keeps it."""
+    """Counts the run and keeps it, with what else the page of a large run shows of many rows."""
     with engine.begin() as connection:
         ledger.lock(connection, f"habitue.funnel/{run_id}")
-        parts = count(connection, run_id)
-        connection.execute(delete(funnels).where(funnels.c.run_id == run_id))
-        names = [field.name for field in fields(Part)]
-        rows = [{"run_id": run_id, "counted_at": at, **dict(zip(names, astuple(part), strict=True))} for part in parts]
-        if rows:
-            connection.execute(insert(funnels), rows)
+        parts = count(connection, [run_id])[run_id]
+        _keep(connection, run_id, parts, at)
     return parts
+
+
+def _keep(connection: Connection, run_id: str, parts: Sequence[Part], at: datetime) -> None:
+    connection.execute(delete(funnels).where(funnels.c.run_id == run_id))
+    names = [field.name for field in fields(Part)]
+    rows = [{"run_id": run_id, "counted_at": at, **dict(zip(names, astuple(part), strict=True))} for part in parts]
+    if rows:
+        connection.execute(insert(funnels), rows)
+    overview.keep(connection, run_id, at=at)
 
 
 def refresh(engine: Engine, *, since: date, until: date, at: datetime, large: Collection[str] | None = None) -> int:
@@ -150,10 +158,14 @@ def refresh(engine: Engine, *, since: date, until: date, at: datetime, large: Co
     if large is not None:
         wanted = wanted.where((run.c.planned <= outcome_parts.LIVE) | run.c.run_id.in_(large))
     with engine.connect() as connection:
-        found = connection.scalars(wanted).all()
-    for run_id in found:
-        keep(engine, run_id, at=at)
-    return len(found)
+        counted = count(connection, connection.scalars(wanted).all())
+    for run_id, parts in counted.items():
+        with engine.begin() as connection:
+            ledger.lock(connection, f"habitue.funnel/{run_id}")
+            newer = select(funnels.c.run_id).where(funnels.c.run_id == run_id, funnels.c.counted_at > at)
+            if connection.execute(newer.limit(1)).first() is None:  # nobody has looked at it meanwhile
+                _keep(connection, run_id, parts, at)
+    return len(counted)
 
 
 def _part(row: RowMapping) -> Part:

@@ -6,9 +6,11 @@ Each takes the house and the moment, and returns counts and ids of runs only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ DONE = "done"
 
 UNDER_WAY = (".part", ".tmp", ".filepart")
 """How a file's name ends that is still being written."""
+
+AT_ONCE = 2
+"""Questions about outcomes that the database counts at a time: each keeps one of its processors busy for seconds."""
 
 NOT_SET_UP: Mapping[str, Any] = {"skipped": "not set up"}
 
@@ -170,16 +175,19 @@ def counted_outcomes(house: House, *, at: datetime) -> Mapping[str, Any]:
     today = at.astimezone(house.shop.tz).date()
     since = today - funnels.NEWS
     news = outcome_parts.with_news(house.engine, since=since, until=today, at=at)
-    for run_id in news:
-        measures.keep(house.engine, run_id, at=at)
-    counted = funnels.refresh(house.engine, since=since, until=today, at=at, large=news)
     with house.engine.connect() as connection:
         large = outcome_parts.large(connection)
+    work: list[Callable[[], object]] = [
+        partial(funnels.refresh, house.engine, since=since, until=today, at=at, large=news)
+    ]
+    if news:
+        work.append(partial(measures.keep_all, house.engine, news, at=at))
     if large:
-        for quarter in (Quarter.of(today), Quarter.of(today).before):
-            losses.keep(house.engine, house.shop, quarter, at=at)
-        for year in sorted({since.year, today.year}):
-            budgets.keep(house.engine, year, at=at)
+        quarters = (Quarter.of(today), Quarter.of(today).before)
+        work += [partial(budgets.keep, house.engine, year, at=at) for year in sorted({since.year, today.year})]
+        work += [partial(losses.keep, house.engine, house.shop, quarter, at=at) for quarter in quarters]
+    with ThreadPoolExecutor(AT_ONCE) as workers:
+        counted, *_ = workers.map(lambda one: one(), work)
     return {"runs": counted, "large": len(news), "shop": large}
 
 

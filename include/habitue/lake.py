@@ -68,6 +68,13 @@ class Snapshot:
         """The months' files, in order of time."""
         return [self.root / part["file"] for part in self.manifest["orders"]["parts"]]
 
+    def same_before(self, other: Snapshot) -> date:
+        """Of the days before this one both have the very same orders: the files of their months are the same."""
+        ours, theirs = (
+            {(part["month"], part["file"]) for part in one.manifest["orders"]["parts"]} for one in (self, other)
+        )
+        return min((date.fromisoformat(f"{month}-01") for month, _ in ours ^ theirs), default=date.max)
+
     @property
     def customers(self) -> Path:
         return self.path / "customers.parquet"

@@ -183,7 +183,7 @@ def measures_of(engine: Engine, run_id: str, *, known: datetime) -> Measures:
     """The run's figures by group, channel, text and arm, of what was known at `known`."""
     with engine.connect() as connection:
         found = _run(connection, run_id)
-        return _measures(found, _counted(connection, run_id, known), known)
+        return _measures(found, _counted(connection, [run_id], known)[run_id], known)
 
 
 def latest(engine: Engine, run_id: str, *, at: datetime) -> Measures:
@@ -191,7 +191,7 @@ def latest(engine: Engine, run_id: str, *, at: datetime) -> Measures:
     with engine.connect() as connection:
         found = _run(connection, run_id)
         if found["planned"] <= outcome_parts.LIVE:
-            return _measures(found, _counted(connection, run_id, at), at)
+            return _measures(found, _counted(connection, [run_id], at)[run_id], at)
         if last := outcome_parts.kept(connection, outcome_parts.MEASURES, run_id, at=at):
             return _measures(found, last.rows, last.at)
     return keep(engine, run_id, at=at)
@@ -208,10 +208,18 @@ def known_at(engine: Engine, run_id: str, *, at: datetime) -> datetime:
 
 def keep(engine: Engine, run_id: str, *, at: datetime) -> Measures:
     """Counts the run and keeps it, some seconds for a million messages."""
+    [found] = keep_all(engine, [run_id], at=at)
+    return found
+
+
+def keep_all(engine: Engine, run_ids: Sequence[str], *, at: datetime) -> list[Measures]:
+    """The same of several runs: one statement reads their messages and what came of them."""
     with engine.begin() as connection:
-        found, counted = _run(connection, run_id), _counted(connection, run_id, at)
-        outcome_parts.keep(connection, outcome_parts.MEASURES, run_id, counted, at=at)
-    return _measures(found, counted, at)
+        found = [_run(connection, run_id) for run_id in run_ids]
+        counted = _counted(connection, run_ids, at)
+        for run_id, rows in counted.items():
+            outcome_parts.keep(connection, outcome_parts.MEASURES, run_id, rows, at=at)
+    return [_measures(one, counted[one["run_id"]], at) for one in found]
 
 
 def behind(
@@ -265,7 +273,7 @@ def _wanted(
     if figure not in FIGURES:
         raise LedgerError(f"{figure} is no figure of a run; there are {', '.join(FIGURES)}")
     part = {"segment": segment, "channel": channel, "template": template, "arm": arm or "", "of_arm": arm is not None}
-    return {**_parameters(run_id, known), **part, "measure": figure}
+    return {**_parameters([run_id], known), **part, "measure": figure}
 
 
 def results_of(engine: Engine, run_id: str, *, known: datetime, counted: Measures | None = None) -> Results | None:
@@ -312,15 +320,19 @@ def _asked(question: str) -> TextClause:
     return text(f"with measured as (\n{source('measures/messages')})\n{source(f'measures/{question}')}")
 
 
-def _parameters(run_id: str, known: datetime) -> dict[str, Any]:
-    return {"run_id": run_id, "known": known, "seconds": MACHINE_SECONDS, "burst": BURST_SECONDS}
+def _parameters(run_ids: Sequence[str], known: datetime) -> dict[str, Any]:
+    return {"run_ids": list(run_ids), "known": known, "seconds": MACHINE_SECONDS, "burst": BURST_SECONDS}
 
 
-def _counted(connection: Connection, run_id: str, known: datetime) -> dict[str, Any]:
-    """What the questions answer: `parts`, and what was known `first`."""
-    parts = connection.execute(_asked("parts"), _parameters(run_id, known)).mappings()
-    first = connection.execute(statement("measures/first"), {"run_id": run_id, "known": known}).mappings()
-    return {"parts": [dict(row) for row in parts], "first": [dict(row) for row in first]}
+def _counted(connection: Connection, run_ids: Sequence[str], known: datetime) -> dict[str, dict[str, Any]]:
+    """By run what the questions answer: `parts`, and what was known `first`."""
+    found: dict[str, dict[str, Any]] = {run_id: {"parts": []} for run_id in run_ids}
+    for row in connection.execute(_asked("parts"), _parameters(run_ids, known)).mappings():
+        found[row["run_id"]]["parts"].append({name: value for name, value in row.items() if name != "run_id"})
+    for run_id, counted in found.items():
+        first = connection.execute(statement("measures/first"), {"run_id": run_id, "known": known}).mappings()
+        counted["first"] = [dict(row) for row in first]
+    return found
 
 
 def _measures(found: RowMapping, counted: Mapping[str, Any], known: datetime) -> Measures:

@@ -1,5 +1,5 @@
 """Figures of outcomes as they were counted last, for the pages of a large shop: a run's results (`measures`), a year's
-money (`budgets`), a quarter's losses (`losses`).
+money (`budgets`), a quarter's losses (`losses`), whom a run left out and in which files it left (`overview`).
 
 Small ones are counted whenever somebody looks. Of a large shop the hourly round counts what has news and keeps it here;
 the page shows that and says of when it is. What was kept is no history: figures as they were known at an earlier moment
@@ -25,7 +25,7 @@ LIVE = 20_000
 LATE = timedelta(hours=1)
 """So long after its moment an outcome may become visible, when the transaction that records it ends."""
 
-MEASURES, BUDGET, LOSSES = "measures", "budget", "losses"
+MEASURES, BUDGET, LOSSES, RUN = "measures", "budget", "losses", "run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ funnel = Table(
 outcome_part = Table(
     "outcome_part",
     metadata,
-    Column("name", Text, primary_key=True, comment="measures, budget or losses"),
+    Column("name", Text, primary_key=True, comment="measures, budget, losses or run"),
     Column("of", Text, primary_key=True, comment="the run, the year, the quarter"),
     Column("rows", JSONB, nullable=False, comment="what the questions answered: counts and sums only"),
     Column("counted_at", DateTime(timezone=True), nullable=False),

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from habitue import controls, doubts, ledger
+from habitue import controls, doubts, ledger, outcome_parts
 from habitue.controls import Approvals
 from habitue.doubts import Doubt
 from habitue.errors import LedgerError
@@ -66,9 +66,24 @@ class RunLine:
         return self.states[State.PLANNED]
 
     @property
+    def in_doubt(self) -> int:
+        """Messages that are in a worker's hands, or of which nobody knows whether they left."""
+        return self.states[State.CLAIMED] + self.states[State.UNKNOWN]
+
+    @property
     def gap(self) -> int:
         """What the states lack of what was planned: 0 where they add up."""
         return self.planned - sum(self.states.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands above the pages about a run."""
+
+    run_id: str
+    title: Mapping[str, str]
+    on: date
+    excluded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +93,6 @@ class Stop:
     reason: str
     by: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A group's messages by one channel in one arm (empty: no test)."""
-
-    segment: str
-    channel: str
-    arm: str
-    states: Mapping[str, int]
-    cost_micros: int
-
-    @property
-    def messages(self) -> int:
-        return sum(self.states.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +126,13 @@ class RunView:
     """All that there is to see of one run."""
 
     line: RunLine
-    parts: Sequence[Part]
     exclusions: Mapping[str, int]
     approvals: Sequence[Mapping[str, Any]]
     """step, decision, said_by, said_at, and whether it was for the run `as_it_is`"""
     doubts: Sequence[Doubt]
     gauges: Sequence[Gauge]
     files: Sequence[Mapping[str, Any]]
-    """channel, name, messages, pages of the lots and lists that left"""
+    """channel, name, messages, pages of the lots and lists that left; of a large run as they were counted last"""
     content: Mapping[str, str]
     """what the run's messages are made from, with its SHA-256"""
     changed: Sequence[str]
@@ -151,8 +150,21 @@ def one_run(engine: Engine, run_id: str, *, at: datetime) -> RunLine:
     with engine.connect() as connection:
         if found := _lines(engine, connection, run_id, 1, at):
             return found[0]
-    known = ", ".join(line.run_id for line in runs(engine, at=at, most=5))
-    raise LedgerError(f"run {run_id} is not planned; the last ones are {known or 'none'}")
+        raise _not_planned(connection, run_id)
+
+
+def heading(engine: Engine, run_id: str) -> Heading:
+    """LedgerError where it is not planned. Nothing is counted."""
+    with engine.connect() as connection:
+        wanted = select(run.c.run_id, run.c.settings["title"], run.c.on_date, run.c.excluded)
+        if found := connection.execute(wanted.where(run.c.run_id == run_id)).one_or_none():
+            return Heading(*found)
+        raise _not_planned(connection, run_id)
+
+
+def _not_planned(connection: Connection, run_id: str) -> LedgerError:
+    last = connection.scalars(select(run.c.run_id).order_by(run.c.number.desc()).limit(5)).all()
+    return LedgerError(f"run {run_id} is not planned; the last ones are {', '.join(last) or 'none'}")
 
 
 def stopped(engine: Engine) -> Stop | None:
@@ -168,26 +180,44 @@ def view(engine: Engine, run_id: str, *, shop: Shop, at: datetime) -> RunView:
     line = one_run(engine, run_id, at=at)
     with engine.connect() as connection:
         row = connection.execute(select(run).where(run.c.run_id == run_id)).mappings().one()
-        exclusions: dict[str, int] = {}
-        for found in connection.execute(statement("report/exclusions"), {"run_id": run_id}):
-            exclusions[found.rule] = exclusions.get(found.rule, 0) + found.customers
+        kept = outcome_parts.kept(connection, outcome_parts.RUN, run_id, at=at) if _large(line.audience) else None
+        counted = kept.rows if kept else count(connection, run_id)
         said = connection.execute(
             select(approval).where(approval.c.run_id == run_id).order_by(approval.c.approval_id)
         ).mappings()
         as_it_is = (row["audience_sha256"], row["content_sha256"])
         return RunView(
             line=line,
-            parts=_parts(connection, run_id),
-            exclusions=exclusions,
+            exclusions=counted["exclusions"],
             approvals=[
                 {**one, "as_it_is": (one["audience_sha256"], one["content_sha256"]) == as_it_is} for one in said
             ],
-            doubts=doubts.doubts(connection, run_id, at=at),
+            doubts=doubts.doubts(connection, run_id, at=at) if line.in_doubt else [],
             gauges=gauges(controls.fared(connection, run_id), shop.breaker),
-            files=[dict(one) for one in connection.execute(statement("runs/files"), {"run_id": run_id}).mappings()],
+            files=counted["files"],
             content=row["files"],
             changed=controls.content_changes(row, shop) if line.waiting else [],
         )
+
+
+def count(connection: Connection, run_id: str) -> dict[str, Any]:
+    """The `exclusions` and `files` of a view, as JSON takes them: rows that a large run has by the hundred thousand."""
+    exclusions: dict[str, int] = {}
+    for found in connection.execute(statement("report/exclusions"), {"run_id": run_id}):
+        exclusions[found.rule] = exclusions.get(found.rule, 0) + found.customers
+    files = connection.execute(statement("runs/files"), {"run_id": run_id}).mappings()
+    return {"exclusions": exclusions, "files": [dict(one) for one in files]}
+
+
+def keep(connection: Connection, run_id: str, *, at: datetime) -> None:
+    """Counts the same and keeps it for the page of a large run."""
+    audience = connection.scalar(select(run.c.audience).where(run.c.run_id == run_id))
+    if _large(audience or 0):
+        outcome_parts.keep(connection, outcome_parts.RUN, run_id, count(connection, run_id), at=at)
+
+
+def _large(audience: int) -> bool:
+    return audience > outcome_parts.LIVE
 
 
 def gauges(fared: Mapping[str, int], rules: Breaker) -> list[Gauge]:
@@ -232,13 +262,3 @@ def _lines(engine: Engine, connection: Connection, run_id: str | None, most: int
         )
         for row in found
     ]
-
-
-def _parts(connection: Connection, run_id: str) -> list[Part]:
-    states: dict[tuple[str, str, str], dict[str, int]] = {}
-    costs: dict[tuple[str, str, str], int] = {}
-    for row in connection.execute(statement("runs/messages"), {"run_id": run_id}):
-        key = (row.segment, row.channel, row.arm)
-        states.setdefault(key, {})[row.state] = row.messages
-        costs[key] = costs.get(key, 0) + row.cost_micros
-    return [Part(*key, states[key], costs[key]) for key in states]

@@ -4,8 +4,10 @@ who moved, who was lost, what was spent. So a shop has a year of history on its 
 1. One pass over the order lines makes `days`: a row a customer and day.
 2. From day to day that figures are told of (`periods`), the customers' standing is made by the segments' own SQL
    (thresholds.sql, segments.sql): there is one rule of who is in which group.
-3. For each period, where everyone stood before and after is laid side by side (`behind`) and counted (`crossed`).
-4. The figures are made from these counts, one question each in include/sql/trends/; what is new or has changed since it
+3. Periods of which the last telling still holds are left out (`Before`): their months' files are the same as then. A
+   night works out what ends in the months that have changed, and the same days of earlier years.
+4. For each period, where everyone stood before and after is laid side by side (`behind`) and counted (`crossed`).
+5. The figures are made from these counts, one question each in include/sql/trends/; what is new or has changed since it
    was last told is written to the base (`figures.write`), and nothing that was told is ever changed.
 
 The rows behind a figure are those of `behind`, made again from the same snapshot for that one period.
@@ -32,7 +34,7 @@ from habitue.house import House
 from habitue.kinds import Span
 from habitue.lake import Snapshot
 from habitue.order_lines import open_lines
-from habitue.periods import Period, periods
+from habitue.periods import Period, periods, quarter_before
 from habitue.segments import GROUPS
 from habitue.shop import SegmentSettings
 from habitue.statements import source as sql_text
@@ -56,6 +58,14 @@ QUESTIONS = ("size", "spend", "tier_size", "tier_spend", "curve", "slowing", "mo
 MADE_BY = ("trends/people", "trends/days", "trends/ever", "trends/known", "trends/standing", "trends/behind",
            "trends/crossed", "trends/steps", "segment/thresholds", "segment/segments",
            "audience/slowing_down", "figures/complaints")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was told last: from which snapshot, and how many complaints of each span and end."""
+
+    snapshot: Snapshot
+    complaints: Mapping[tuple[str, date], int]
 
 
 FROM_GROUP_TO_GROUP = ("movement", "attrition", "retention")
@@ -99,7 +109,8 @@ def refresh(house: House, *, at: datetime, snapshot: Snapshot | None = None) -> 
         raise LedgerError(f"figures of a later snapshot than {found.id} are told already: the past is not rewritten")
     with house.engine.connect() as connection:
         complaints = _complaints(connection, house, found.on)
-    cells = work_out(found, settings, complaints)
+        before = _before(connection, house, found, rule)
+    cells = work_out(found, settings, complaints, before)
     with house.engine.begin() as connection:
         figures.keep_rule(connection, rule, means, at=at)
         told = figures.write(connection, cells, rule=rule, snapshot_id=found.id, at=at)
@@ -113,10 +124,26 @@ def told_later(house: House, snapshot: Snapshot) -> bool:
     return last is not None and last > snapshot.id
 
 
-def work_out(snapshot: Snapshot, settings: SegmentSettings, complaints: Sequence[tuple[date, int]] = ()) -> list[Cell]:
-    """Every cell of every figure from the snapshot's orders; `complaints`: how many were recorded on which days."""
+def work_out(
+    snapshot: Snapshot,
+    settings: SegmentSettings,
+    complaints: Sequence[tuple[date, int]] = (),
+    before: Before | None = None,
+) -> list[Cell]:
+    """Every cell of every figure from the snapshot's orders, but of periods of which what was told `before` still
+    holds; `complaints`: how many were recorded on which days."""
     with _opened(snapshot, settings) as base:
-        return base.figures(complaints)
+        return base.figures(complaints, before)
+
+
+def _before(connection: Connection, house: House, snapshot: Snapshot, rule: str) -> Before | None:
+    """None: nothing was told from an earlier snapshot that is still there. From the same one everything is worked out
+    again."""
+    last = figures.last_snapshot(connection, rule)
+    if last is None or last >= snapshot.id or last not in house.lake.ids():
+        return None
+    told = figures.told(connection, rule, ["complaints"])
+    return Before(house.lake.snapshot(last), {(one.span, one.ends): one.value for one in told})
 
 
 def _complaints(connection: Connection, house: House, on: date) -> list[tuple[date, int]]:
@@ -175,26 +202,30 @@ def _opened(snapshot: Snapshot, settings: SegmentSettings, *, until: date | None
             "CREATE TABLE ever (code INTEGER, first_day DATE, last_day DATE, lifetime_days INTEGER);"
             "CREATE TABLE nobody (code INTEGER, segment VARCHAR)"
         )
-        yield _Base(con, settings, snapshot.on)
+        yield _Base(con, settings, snapshot)
 
 
 class _Base:
     """The customers of a snapshot, led from day to day."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, settings: SegmentSettings, on: date) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, settings: SegmentSettings, snapshot: Snapshot) -> None:
         self.con = con
         self.settings = settings
-        self.on = on
+        self.snapshot = snapshot
+        self.on = snapshot.on
         self.stands: dict[date, str] = {}
         """days whose standing is made, with its table"""
         self.reached = date.min
 
-    def figures(self, complaints: Sequence[tuple[date, int]]) -> list[Cell]:
-        """Every cell of every figure."""
+    def figures(self, complaints: Sequence[tuple[date, int]], before: Before | None) -> list[Cell]:
+        """Every cell of every figure, but of the periods that stand as they were told."""
         first_day = self.con.execute("SELECT MIN(day) FROM days").fetchall()[0][0]
         if first_day is None:
             return []
         wanted = periods(self.on, first_day, self.settings.window_days)
+        if before is not None:
+            stand = self._stand(before, first_day, complaints)
+            wanted = [one for one in wanted if one not in stand]
         self._prepare(wanted, complaints)
         needed = {day: one.ends for one in wanted for day in (one.starts, one.ends) if day == one.ends or one.known}
         for one in wanted:
@@ -207,6 +238,12 @@ class _Base:
                     self._count(period)
             for past in [past for past in self.stands if needed[past] <= day]:
                 self.con.execute(f"DROP TABLE {self.stands.pop(past)}")
+        # Of the days only those are asked from here on that lie in the quarters of the cohorts' figures.
+        self.con.execute(
+            "CREATE TABLE asked AS SELECT * FROM days WHERE date_trunc('quarter', day) IN "
+            "(SELECT date_trunc('quarter', ends) FROM periods WHERE span = 'quarter' AND ours);"
+            "DROP TABLE days; ALTER TABLE asked RENAME TO days"
+        )
         return [
             Cell(name, *row)
             for name in QUESTIONS
@@ -215,6 +252,30 @@ class _Base:
                 f"CAST(of AS BIGINT) FROM ({sql_text(f'trends/{name}')}) WHERE of IS NOT NULL"
             ).fetchall()
         ]
+
+    def _stand(self, before: Before, first_day: date, complaints: Sequence[tuple[date, int]]) -> set[Period]:
+        """The periods that were told then and would come out the same: of the days before their ends neither orders nor
+        customers have changed since, and no complaint came late."""
+        until = self.snapshot.same_before(before.snapshot)
+        self.con.read_parquet(str(before.snapshot.customers)).create_view("customers_before")
+        self.con.execute(
+            "CREATE TABLE gone AS SELECT b.customer_id FROM customers_before AS b "  # a table: its size is known
+            "ANTI JOIN customers AS c ON c.customer_id = b.customer_id"
+        )
+        if self.con.execute(sql_text("trends/changed_people"), {"until": until}).fetchall():
+            return set()
+        begins = quarter_before(min((day for day, _ in complaints), default=date.max))
+
+        def complained(one: Period) -> int | None:
+            if one.span is Span.DAY or one.starts < begins:
+                return None
+            return sum(number for day, number in complaints if one.starts < day <= one.ends)
+
+        return {
+            one
+            for one in periods(before.snapshot.on, first_day, self.settings.window_days)
+            if one.ends < until and complained(one) == before.complaints.get((one.span, one.ends))
+        }
 
     def _prepare(self, wanted: Sequence[Period], complaints: Sequence[tuple[date, int]]) -> None:
         self.con.execute(

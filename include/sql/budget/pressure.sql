@@ -5,12 +5,14 @@ with base as (
     from segment s
     join customer c using (customer_id)
     where s.segment <> 'prospect' and c.gone is null
+), runs as materialized ( -- else the quarter would be worked out for every message
+    select run_id, extract(quarter from on_date)::int as quarter from run where on_date between :first and :last
 ), got as (
     select m.customer_id, m.channel, count(*)::int as messages,
-        case when m.channel = 'call' then 0 else extract(quarter from r.on_date)::int end as quarter
-    from run r
+        case when m.channel = 'call' then 0 else r.quarter end as quarter
+    from runs r
     join message m using (run_id)
-    where r.on_date between :first and :last and m.state in ('accepted', 'unknown')
+    where m.state in ('accepted', 'unknown')
     group by 1, 2, 4
 )
 select g.quarter, g.channel, g.messages, count(*)::int as customers

@@ -1,2 +1,2 @@
 -- By which snapshot were figures last told under this rule?
-select max(snapshot_id) from figure where rule = :rule
+select snapshot_id from figure where rule = :rule order by figure_id desc limit 1

@@ -1,5 +1,5 @@
--- How many are each group's, channel's, text's and arm's of these messages?
-select segment, channel, template, arm,
+-- How many of each run's are each group's, channel's, text's and arm's of these messages?
+select run_id, segment, channel, template, arm,
     count(*) as planned,
     count(*) filter (where sent) as sent,
     count(*) filter (where in_doubt) as in_doubt,
@@ -19,5 +19,5 @@ select segment, channel, template, arm,
     sum(revenue_cents)::bigint as revenue_cents,
     sum(cost_micros)::bigint as cost_micros
 from measured
-group by segment, channel, template, arm
-order by segment, channel, template, arm
+group by run_id, segment, channel, template, arm
+order by run_id, segment, channel, template, arm

@@ -1,4 +1,4 @@
--- How far has the run come with each group, by channel and arm: from its audience to what came of each message?
+-- How far has each of these runs come with each group, by channel and arm: from its audience to what came of each message?
 -- Whom it left out has no channel, and the held out have no arm. The last word of provider, post and desk counts.
 with heard as materialized ( -- once, not once for each of several workers
     select m.message_id,
@@ -16,10 +16,10 @@ with heard as materialized ( -- once, not once for each of several workers
         bool_or(o.kind in ('complaint', 'unsubscribed')) as objected
     from message m
     join outcome o using (message_id)
-    where m.run_id = :run_id
+    where m.run_id = any(cast(:run_ids as text[]))
     group by m.message_id
 ), told as (
-    select m.segment, m.channel, coalesce(m.arm, '') as arm, m.state, m.cost_micros,
+    select m.run_id, m.segment, m.channel, coalesce(m.arm, '') as arm, m.state, m.cost_micros,
         case
             when m.state <> 'accepted' then ''
             when h.failed_at is not null and (h.arrived_at is null or h.arrived_at < h.failed_at) then 'failed'
@@ -30,9 +30,9 @@ with heard as materialized ( -- once, not once for each of several workers
         coalesce(h.objected, false) as objected
     from message m
     left join heard h using (message_id)
-    where m.run_id = :run_id
+    where m.run_id = any(cast(:run_ids as text[]))
 ), part as (
-    select segment, channel, arm, 0 as held_out, 0 as excluded,
+    select run_id, segment, channel, arm, 0 as held_out, 0 as excluded,
         count(*) as planned,
         count(*) filter (where state = 'planned') as waiting,
         count(*) filter (where state = 'claimed') as in_hand,
@@ -49,19 +49,19 @@ with heard as materialized ( -- once, not once for each of several workers
         sum(cost_micros)::bigint as cost_micros,
         coalesce(sum(cost_micros) filter (where state in ('accepted', 'unknown')), 0)::bigint as spent_micros
     from told
-    group by segment, channel, arm
+    group by run_id, segment, channel, arm
     union all
-    select segment, channel, '', count(*), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    select run_id, segment, channel, '', count(*), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     from holdout
-    where run_id = :run_id
-    group by segment, channel
+    where run_id = any(cast(:run_ids as text[]))
+    group by run_id, segment, channel
     union all
-    select segment, '', '', 0, count(*), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    select run_id, segment, '', '', 0, count(*), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     from exclusion
-    where run_id = :run_id
-    group by segment
+    where run_id = any(cast(:run_ids as text[]))
+    group by run_id, segment
 )
-select segment, channel, arm,
+select run_id, segment, channel, arm,
     sum(held_out)::int as held_out, sum(excluded)::int as excluded, sum(planned)::int as planned,
     sum(waiting)::int as waiting, sum(in_hand)::int as in_hand, sum(cancelled)::int as cancelled,
     sum(refused)::int as refused, sum(unknown)::int as unknown, sum(accepted)::int as accepted,
@@ -69,5 +69,5 @@ select segment, channel, arm,
     sum(opened)::int as opened, sum(clicked)::int as clicked, sum(objected)::int as objected,
     sum(cost_micros)::bigint as cost_micros, sum(spent_micros)::bigint as spent_micros
 from part
-group by segment, channel, arm
-order by segment, channel, arm
+group by run_id, segment, channel, arm
+order by run_id, segment, channel, arm

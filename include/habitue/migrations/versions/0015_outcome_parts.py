@@ -16,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "outcome_part",
-        sa.Column("name", sa.Text(), nullable=False, comment="measures, budget or losses"),
+        sa.Column("name", sa.Text(), nullable=False, comment="measures, budget, losses or run"),
         sa.Column("of", sa.Text(), nullable=False, comment="the run, the year, the quarter"),
         sa.Column(
             "rows",

@@ -26,7 +26,7 @@ from habitue.figures_in_words import written
 from habitue.headlines import judged
 from habitue.kinds import Audited, Span
 from habitue.ordinary import Judgement
-from habitue.periods import quarter_end, quarter_name, years_before
+from habitue.periods import YEARS, quarter_before, quarter_end, quarter_name, years_before
 from habitue.report import count
 from habitue.texts import long_date, money
 from habitue.trends import FIVE, TIERS
@@ -95,7 +95,7 @@ def one_figure(name: str, here: Here, span: Span | None = None, ends: Day = None
     rule, means = trends.rule_of(here.shop.segments)
     with here.house.engine.connect() as connection:
         last = figures.last_day(connection, rule)
-        found = figures.told(connection, rule, [name])
+        found = figures.told(connection, rule, [name], ends=_shown_days(last)) if last else []
         rules = figures.rules(connection)
     spans = [one for one in Span if any(cell.span == one for cell in found)]
     chosen = span if span in spans else (Span.QUARTER if Span.QUARTER in spans else spans[0] if spans else None)
@@ -129,10 +129,21 @@ def _rows_of(here: Visit, cell: Told) -> str:
     )
 
 
+def _shown_days(last: date) -> list[date]:
+    """The quarters' ends, and the last day with the same one of earlier years: every night tells more than these."""
+    quarters = [quarter_before(last)]
+    while len(quarters) < QUARTERS:
+        quarters.append(quarter_before(quarters[-1]))
+    return [*quarters, *(years_before(last, years) for years in range(YEARS + 1))]
+
+
 def _ours(ends: date, last: date | None) -> bool:
     """Not the nights in between, nor the days that are only there to be compared with."""
     return ends in (quarter_end(ends), last)
 
+
+QUARTERS = 80
+"""That a figure's history goes back at most."""
 
 _NOTHING: dict[str, Any] = {"lines": [], "parts": [], "matrix": None, "labels": {}, "day": None, "flow": None}
 

@@ -82,7 +82,7 @@ def file(here: Here) -> Response:
 @digging.get("/holdout/{run_id}")
 def people(run_id: str, here: Here, request: Request) -> Response:
     asked = request.query_params
-    line = overview.one_run(here.house.engine, run_id, at=here.at)
+    line = overview.heading(here.house.engine, run_id)
     if "as" in asked:
         return PEOPLE.download(here, asked, run_id=run_id)
     shown = PEOPLE.show(here, asked, action=here.url("holdout", run_id), run_id=run_id)

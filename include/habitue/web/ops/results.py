@@ -117,7 +117,7 @@ def behind_url(here: Visit, run_id: str, figure: str, part: Mapping[str, str]) -
 
 @looking.get("/runs/{run_id}/results")
 def results(run_id: str, here: Here) -> Response:
-    line = overview.one_run(here.house.engine, run_id, at=here.at)
+    line = overview.heading(here.house.engine, run_id)
     return page(here, "results_page.html.j2", area="campaigns", wide=True, line=line, **known_of(here, run_id))
 
 
@@ -147,7 +147,7 @@ def behind(
     """The messages that a figure counts, by number; what they sum up to is the figure."""
     if figure not in FIGURES:
         raise HTTPException(404, f"there is no figure {figure[:40]} of a run")
-    line = overview.one_run(here.house.engine, run_id, at=here.at)
+    line = overview.heading(here.house.engine, run_id)
     part = {"segment": segment, "channel": channel, "template": template} | ({} if arm is None else {"arm": arm})
     known = measures.known_at(here.house.engine, run_id, at=here.at)
     asked: dict[str, Any] = {"known": known, "segment": segment, "channel": channel, "template": template, "arm": arm}
@@ -203,7 +203,7 @@ def responses(
     download: bool = False,
 ) -> Response:
     """The customers behind the effect, by number: everyone of one side, and what they bought within the window."""
-    line = overview.one_run(here.house.engine, run_id, at=here.at)
+    line = overview.heading(here.house.engine, run_id)
     if side not in response_rows.SIDES:
         raise HTTPException(404, "there is no such side")
     wanted = response_rows.Wanted(side, segment, channel, arm, bought)

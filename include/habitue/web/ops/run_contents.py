@@ -62,7 +62,7 @@ EXCLUDED = Listing(
 def excluded(run_id: str, here: Here, request: Request) -> Response:
     """A customer's number may stand in an address; names are not looked for here."""
     asked = request.query_params
-    line = overview.one_run(here.house.engine, run_id, at=here.at)
+    line = overview.heading(here.house.engine, run_id)
     if "as" in asked:
         return EXCLUDED.download(here, asked, run_id=run_id)
     shown = EXCLUDED.show(here, asked, action=here.url("runs", run_id, "excluded"), run_id=run_id)
@@ -84,7 +84,7 @@ def file(run_id: str, folder: str, name: str, here: Here) -> Response:
 
 @routes.get("/runs/{run_id}/samples")
 def samples(run_id: str, here: Here) -> Response:
-    line = overview.one_run(here.house.engine, run_id, at=here.at)
+    line = overview.heading(here.house.engine, run_id)
     found = run_samples.samples(here.house, run_id)
     made = [one for one in found if one.made]
     if made:
@@ -105,7 +105,7 @@ def samples(run_id: str, here: Here) -> Response:
 @routes.post("/runs/{run_id}/samples", dependencies=[Depends(same_origin)])
 def make_samples(run_id: str, here: Here) -> Response:
     """Makes what is missing after the answer is given: the page says how far it has come."""
-    overview.one_run(here.house.engine, run_id, at=here.at)
+    overview.heading(here.house.engine, run_id)
     work = None
     if run_samples.begin(here.house, run_id):
         work = BackgroundTask(run_samples.make, here.house, run_id)

@@ -150,7 +150,7 @@ def confirm(run_id: str, act: Act, here: Here) -> Response:
 @counting.post("/runs/{run_id}/count")
 def count_anew(run_id: str, here: Here) -> Response:
     """Of a large run, which is otherwise counted by its report and every hour."""
-    overview.one_run(here.house.engine, run_id, at=here.at)
+    overview.heading(here.house.engine, run_id)
     funnels.keep(here.house.engine, run_id, at=here.at)
     measures.keep(here.house.engine, run_id, at=here.at)
     return _back(here, run_id)
