@@ -106,6 +106,13 @@ def test_a_run_is_counted_by_what_came_of_each_message(quarter: Engine) -> None:
     assert found.rows()[-1]["margin_cents"] == 7750
 
 
+def test_a_click_counts_as_a_persons_where_nobody_told_of_the_delivery(base: Engine) -> None:
+    with base.begin() as connection:
+        earlier_run(connection, "spring", ON, shop=SHOP)
+        earlier_message(connection, "spring", ON, ANNA, channel="email", outcomes=[("clicked", after(3600))])
+    assert measures_of(base, RUN, known=KNOWN).all.human_clicks == 1
+
+
 def test_figures_are_the_same_as_plain_sql_over_the_ledger(quarter: Engine) -> None:
     with quarter.connect() as connection:
         sent, cost = connection.execute(

@@ -28,7 +28,7 @@ with told as materialized ( -- read twice
     select message_id, bool_or(not by_machine) as by_person, bool_or(by_machine) as by_machine
     from (
         select message_id,
-            t.occurred_at < h.delivered_at + make_interval(secs => :seconds)
+            coalesce(t.occurred_at < h.delivered_at + make_interval(secs => :seconds), false)
                 or coalesce(t.occurred_at - lag(t.occurred_at) over of_mail <= make_interval(secs => :burst), false)
                 or coalesce(lead(t.occurred_at) over of_mail - t.occurred_at <= make_interval(secs => :burst), false)
                 as by_machine
