@@ -240,7 +240,7 @@ class Model:
         told_us = [one for one in said if one[-1]]
         if told_us and max(told_us, key=lambda one: one[:3])[1]:  # their own no: only their own yes undoes it
             said = [one for one in said if one[1] or one[-1]]
-        return max(said, key=lambda one: one[:3], default=None)
+        return max(said, key=lambda one: (*one[:3], one[-1]), default=None)
 
     def wish(self, who: str) -> Row | None:
         """How they told us last that they wish to be written to."""

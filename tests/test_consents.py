@@ -102,6 +102,20 @@ def test_a_later_imported_objection_counts_against_her_own_yes(desk: Connection)
     assert status(desk, history, AT + timedelta(days=9)) == "refused"
 
 
+def test_of_two_grants_of_the_same_instant_her_own_counts(desk: Connection) -> None:
+    """Hers holds until a day, the imported one for ever; in whichever order they were written down."""
+    hers = event(ANNA, "email", "granted", AT, direct=True, valid_until=AT.date())
+    imported = event(ANNA, "email", "granted", AT)
+    for history in ([hers, imported], [imported, hers]):
+        with desk.begin() as transaction:
+            desk.execute(insert(consent), history)
+            asked = {"who": ANNA, "after": AT + timedelta(days=1)}
+            own = text("select valid_until from last_word(:who, 'email', :after, false, 'UTC')")
+            every = text("select valid_until from last_words('email', :after, 'UTC')")
+            assert desk.scalar(own, asked) == desk.scalar(every, asked) == AT.date()
+            transaction.rollback()
+
+
 def test_a_no_said_twice_is_kept_once_and_each_yes_is_kept(base: Engine) -> None:
     def say(word: consents.Status, hours: int, channel: Channel = Channel.CALL) -> bool:
         with base.begin() as connection:

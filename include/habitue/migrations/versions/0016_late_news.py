@@ -1,6 +1,6 @@
 """How far the news have been read since purchases were credited, and figures restated by the same customer base
 
-Revision: 0016, after 0014
+Revision: 0016, after 0015
 """
 
 import sqlalchemy as sa

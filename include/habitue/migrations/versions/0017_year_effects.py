@@ -1,6 +1,6 @@
 """All campaigns of a year together: who was on which side of the shop's holdout, and what each side bought
 
-Revision: 0017, after 0014
+Revision: 0017, after 0016
 """
 
 import sqlalchemy as sa
