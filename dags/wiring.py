@@ -110,9 +110,11 @@ def sender_access(sender: SenderSettings) -> Access:
 
 
 def run_day(context: dict[str, Any]) -> date:
-    """The run's date in the shop's time zone. Runs that an asset or a person starts have no logical date."""
+    """The run's date in the shop's time zone. Runs that an asset or a person starts have no logical date: they are of
+    the day on which they start, or of that which a demonstration plays, also of a day to come (of which Airflow starts
+    no run that has a logical date)."""
     run = context["dag_run"]
-    moment: datetime = run.logical_date or run.run_after
+    moment: datetime = run.logical_date or (now() if os.environ.get("HABITUE_TODAY") else run.run_after)
     return moment.astimezone(shop().tz).date()
 
 

@@ -51,6 +51,14 @@ def page(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Approval]:
     return shown
 
 
+def test_a_run_that_somebody_starts_is_of_the_day_that_a_demonstration_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a day to come: the runs that an asset or a person starts have no logical date."""
+    run = SimpleNamespace(logical_date=None, run_after=datetime(2026, 11, 26, 23, 30, tzinfo=UTC))
+    assert wiring.run_day({"dag_run": run}) == date(2026, 11, 27)  # by the shop's clock
+    monkeypatch.setenv("HABITUE_TODAY", "2027-01-04")
+    assert wiring.run_day({"dag_run": run}) == date(2027, 1, 4)
+
+
 def planned(house: House, *, needed: int, campaign: str = "quarterly_letter") -> list[str]:
     shards = runs.plan(house, campaign, on=ON, at=now())
     with house.engine.begin() as connection:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from threading import Thread
 from time import sleep
@@ -326,11 +326,11 @@ SEES = {"admin": "(everything)", "anna": "(the call desk)", "ben": "(the call de
 
 def _put_before_a_person(place: Site, console: Console) -> None:
     """Starts the campaign that waits for approval, once Airflow is up, and says where it waits."""
-    moment = datetime.combine(LATER_DAY, time(8), UTC).isoformat()
     runs = f"/api/v2/dags/{WAITING}/dagRuns"
     with place.airflow.reached() as airflow:
         airflow("PATCH", f"/api/v2/dags/{WAITING}", {"is_paused": False})
-        airflow("POST", runs, {"logical_date": moment, "conf": {}})
+        # Without a logical date: Airflow starts no run of a day to come. It is of the day that is played.
+        airflow("POST", runs, {"dag_run_id": f"manual__{LATER_DAY}", "logical_date": None, "conf": {}})
         while not airflow("GET", f"{runs}/~/hitlDetails?response_received=false")["total_entries"]:
             sleep(3)
     console.print(f"A campaign waits for your approval: http://127.0.0.1:{place.airflow.port}/required_actions")
