@@ -24,6 +24,7 @@ from earlier_runs import earlier_message, earlier_run
 from habitue import credits as book
 from habitue import purchases
 from habitue.statements import source
+from habitue.tables import metadata
 from purchase_histories import Line
 from staged_base import SCHEMAS
 
@@ -159,7 +160,9 @@ def reckoned(messages: dict[UUID, Sent], lines: list[Line]) -> dict[Entry, tuple
 
 @pytest.fixture(scope="module")
 def desk(migrated: Engine) -> Iterator[Connection]:
-    """A connection on which nothing is ever kept."""
+    """A connection on which nothing is ever kept, of a base in which nothing was left."""
+    with migrated.begin() as connection:
+        connection.execute(text(f"truncate {', '.join(metadata.tables)}"))
     with migrated.connect() as connection:
         yield connection
 
